@@ -1,0 +1,333 @@
+"""PeerLink: one link from this client's side: alive or not, proven or not, synced or not.
+
+It joins a detector, a stream and the attempts at mending for one generation of one peer. Where a
+session has no peer links (topology `relayed`) it is only the stream's place, and the coordinator
+carries its frames.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from random import Random
+
+from attrs import define, field
+
+from reconnect.core.detector import Detector, Liveness
+from reconnect.core.effects import CloseLink, OpenLink, PeerEffect, SendData, SendFrame
+from reconnect.core.frames import (
+    Ack,
+    Busy,
+    Frame,
+    Latest,
+    Piece,
+    Ping,
+    Pong,
+    Probe,
+    ProbeAnswer,
+    Record,
+    decode,
+    encode,
+    pack,
+)
+from reconnect.core.ladder import Ladder
+from reconnect.core.mending import Condition, Mending
+from reconnect.core.messages import AttemptKind, FactValue, LinkReport, Signal
+from reconnect.core.signals import Signals
+from reconnect.core.stream import Stream
+from reconnect.policy import Policy
+
+
+@define(eq=False)
+class PeerLink:
+    """This client's end of the link to `generation` of `peer`."""
+
+    peer: str
+    generation: int
+    mine: int
+    """This client's own generation."""
+    tag: int
+    """Tells packets of one session from those of another."""
+    policy: Policy
+    direct: bool
+    """Whether there is a link at all, or the coordinator carries the frames."""
+    detector: Detector
+    stream: Stream
+    mending: Mending
+    epoch: int
+    channel: bool = False
+    carried: bool = False
+    """Not direct: whether the coordinator can carry frames to the peer now."""
+    probed: bool = False
+    """Whether a probe has made the round trip in this epoch."""
+    alive: bool = False
+    """What `up` was when it was last looked at."""
+    down_since: float = -inf
+    down_cause: str | None = None
+    ice: str | None = None
+    unproven_since: float = -inf
+    stop_mark: int = 0
+    """How far the stream had got when play stopped; all of it must arrive before it goes on."""
+    foreign: int = 0
+    """Packets of other generations, dropped."""
+    _suspect: bool = False
+    _replies: list[Record] = field(factory=list)
+    _nonce: int = 0
+    _nonce_floor: int = 0
+    _probe_at: float = -inf
+
+    @classmethod
+    def make(
+        cls,
+        peer: str,
+        generation: int,
+        mine: int,
+        *,
+        tag: int,
+        policy: Policy,
+        initiator: bool,
+        mends: frozenset[AttemptKind],
+        random: Random,
+        epoch: int,
+        now: float,
+    ) -> PeerLink:
+        """A link that has never been up."""
+        ladder = Ladder(policy, initiator, str(mine), random, mends)
+        ladder.lost(now, at_once=True, restartable=False)
+        return cls(
+            peer,
+            generation,
+            mine,
+            tag,
+            policy,
+            policy.topology.peer_to_peer,
+            Detector(policy, now=now),
+            Stream(
+                peer=peer,
+                bytes_max=policy.stream_bytes_max,
+                messages_max=policy.stream_messages_max,
+                message_max=policy.message_max,
+            ),
+            Mending(peer, policy, ladder, Signals(peer, mine, generation)),
+            epoch,
+            down_since=now,
+            unproven_since=now,
+        )
+
+    # -- asked ------------------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """Whether packets get through, as far as this end can tell."""
+        if not self.direct:
+            return self.carried
+        return self.channel and self.detector.liveness is not Liveness.LOST
+
+    @property
+    def ready(self) -> bool:
+        """Whether the game could go on over this link."""
+        return self.proven and self.synced
+
+    @property
+    def proven(self) -> bool:
+        """Up, and application data has made the round trip in this epoch."""
+        return self.up and (self.probed or not self.direct)
+
+    @property
+    def synced(self) -> bool:
+        """Whether the peer holds everything that was sent before play stopped."""
+        return self.stream.acknowledged(self.stop_mark)
+
+    @property
+    def condition(self) -> Condition:
+        """What decides whether and how the link is to be mended."""
+        return Condition(self.proven, self.channel, self.unproven_since + self.policy.link_lost)
+
+    def report(self) -> LinkReport:
+        """What the coordinator is told of this end."""
+        attempt = self.mending.ladder.attempt
+        return LinkReport(
+            self.up,
+            None if self.up else self.down_cause,
+            self.mending.ladder.tried,
+            None if attempt is None else attempt.kind,
+        )
+
+    def deadline(self, *, halted: bool, attached: bool, recovering: bool) -> float:
+        """When this link has something to do by itself."""
+        soonest = inf if self.stream.deadline is None else self.stream.deadline
+        if attached:
+            soonest = min(soonest, self.mending.signals.resend_at)
+        if not self.direct:
+            return soonest
+        if self.channel:
+            soonest = min(soonest, self.detector.deadline)
+            if halted and not self.probed:
+                soonest = min(soonest, self._probe_at)
+        ladder = self.mending.ladder
+        if ladder.attempt is not None or recovering:
+            soonest = min(soonest, ladder.deadline)
+        if recovering and not self.proven and ladder.next_at == inf:
+            soonest = min(soonest, self.condition.patience_until)
+        return soonest
+
+    # -- told -------------------------------------------------------------------------------------
+
+    def open(self, effects: list[PeerEffect]) -> None:
+        """Order the link; it is silent before the first attempt."""
+        if self.direct:
+            effects.append(OpenLink(self.peer, self.generation))
+
+    def close(self, effects: list[PeerEffect], now: float) -> None:
+        """The link is of no use any more."""
+        self.mending.void(now)
+        if self.direct:
+            effects.append(CloseLink(self.peer))
+
+    def stopped(self, epoch: int, now: float) -> None:
+        """Play has stopped, or waits for another epoch: nothing is proven any more."""
+        if epoch == self.epoch:
+            return
+        self.epoch = epoch
+        self._unprove(now)
+        self.stop_mark = self.stream.mark()
+
+    def _unprove(self, now: float) -> None:
+        self.probed = False
+        self._nonce_floor = self._nonce + 1
+        self._probe_at = now
+        self.unproven_since = now
+
+    def channel_changed(self, is_open: bool, now: float) -> None:
+        """The adapter can carry packets now (an attempt may have opened another way), or not."""
+        if is_open:
+            self.mending.channel_opened(now)
+            self.detector.opened(now)
+            self._probe_at = now
+        else:
+            self.detector.closed()
+        self.channel = is_open
+        self.look(now)
+
+    def received(self, packet: bytes, now: float) -> None:
+        """A packet came; raises `RemoteProtocolError` for one that no peer of ours would send."""
+        frame = decode(packet, self.tag)
+        if (frame.mine, frame.theirs) != (self.generation, self.mine):
+            self.foreign += 1
+            return
+        self.detector.heard(now)
+        for record in frame.records:
+            self._record(record, now)
+        self.look(now)
+
+    def _record(self, record: Record, now: float) -> None:
+        match record:
+            case Ping(nonce):
+                self._replies.append(Pong(nonce))
+            case Pong(nonce):
+                self.detector.answered(nonce, now)
+                self.stream.rtt = self.detector.rtt
+            case Probe(epoch, nonce):
+                self._replies.append(ProbeAnswer(epoch, nonce))
+            case ProbeAnswer(epoch, nonce):
+                if epoch == self.epoch and self._nonce_floor <= nonce <= self._nonce:
+                    self.probed = True
+            case Busy(ms):
+                self.detector.busy(now, seconds=ms / 1000)
+            case Piece() | Ack() | Latest():
+                self.stream.receive(record, now)
+
+    def busy(self, now: float, seconds: float) -> None:
+        """This program is about to be silent, and says so while it can."""
+        self.detector.busy(now, seconds=seconds)
+        self._replies.append(Busy(round(seconds * 1000)))
+
+    def hidden(self, now: float, *, hidden: bool) -> None:
+        """This page went to the background, or came back."""
+        if hidden:
+            self.detector.hidden(now)
+        else:
+            self.detector.shown(now)
+
+    def newly_suspect(self) -> bool:
+        """Whether the link has become suspect since this was last asked."""
+        was, self._suspect = self._suspect, self.detector.liveness is Liveness.SUSPECT
+        return self._suspect and not was
+
+    def look(self, now: float) -> None:
+        """Notice whether the link has gone down, come up, or been proven."""
+        if self.alive and not self.up:
+            self.alive = False
+            self.down_since = now
+            self._unprove(now)
+            if self.direct:
+                self._lost(now)
+        elif self.up and not self.alive:
+            self.alive = True
+            self.stream.restored()
+        if self.direct and self.proven and self.mending.ladder.next_at != inf:
+            self._mended(now)
+
+    def _lost(self, now: float) -> None:
+        evidence = self.detector.evidence(now)
+        self.down_cause = "silent" if self.channel else "channel_closed"
+        self.mending.ladder.lost(now, at_once=not self.channel, restartable=self.channel)
+        self.mending.facts.append(
+            (
+                "link_lost",
+                {
+                    "peer": self.peer,
+                    "cause": self.down_cause,
+                    "silent_ms": round(evidence.silent_for * 1000),
+                    "unanswered": evidence.unanswered,
+                    "stalled_ms": round(evidence.stall * 1000),
+                    "hidden": evidence.hidden,
+                    "ice": self.ice,
+                    "channel": self.channel,
+                },
+            )
+        )
+
+    def _mended(self, now: float) -> None:
+        fact: dict[str, FactValue] = {
+            "peer": self.peer,
+            "method": self.mending.mended(now),
+            "down_ms": round((now - self.down_since) * 1000),
+            "attempts": self.mending.ladder.tried,
+        }
+        self.down_cause = None
+        self.mending.facts.append(("link_mended", fact))
+
+    # -- frames -----------------------------------------------------------------------------------
+
+    def flush(self, effects: list[PeerEffect], now: float, *, halted: bool) -> None:
+        """Send what there is to send now."""
+        records, self._replies = self._replies, []
+        if self.direct and not self.channel:
+            self.stream.due(now, up=False)
+            return
+        if self.direct:
+            nonce = self.detector.due(now)
+            if nonce is not None:
+                records.append(Ping(nonce))
+            self.look(now)
+            if halted and not self.probed and now >= self._probe_at:
+                self._nonce += 1
+                self._probe_at = now + self.policy.probe_interval
+                records.append(Probe(self.epoch, self._nonce))
+        records += self.stream.due(now, up=self.up)
+        for some in pack(records):
+            packet = encode(Frame(self.mine, self.generation, some), self.tag)
+            if self.direct:
+                effects.append(SendFrame(self.peer, packet))
+            else:
+                effects.append(SendData(self.peer, packet))
+
+    def mend(self, effects: list[PeerEffect], now: float, *, allowed: bool) -> None:
+        """Take the next step of the ladder, where the session allows one now."""
+        if self.direct:
+            self.mending.step(effects, now, self.condition, allowed=allowed)
+
+    def signal_arrived(self, effects: list[PeerEffect], signal: Signal, now: float) -> None:
+        """The far end said something about an attempt."""
+        if self.direct:
+            self.mending.arrived(effects, signal, now, self.condition)

@@ -1,0 +1,214 @@
+"""Outlook: how a session looks from one client; what of it is asked, reported and told.
+
+Nothing here decides anything; `peer` has the rules that change it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from math import inf
+from random import Random
+from typing import Self
+
+from attrs import define, field
+
+from reconnect.core.control import Control
+from reconnect.core.facts import Facts
+from reconnect.core.link import PeerLink
+from reconnect.core.messages import (
+    AttemptKind,
+    Cause,
+    Kind,
+    LinkReport,
+    Phase,
+    PlayerView,
+    Reason,
+    View,
+)
+from reconnect.core.notices import (
+    ClientNotice,
+    Connected,
+    Ended,
+    Paused,
+    Reconnecting,
+    Resumed,
+)
+from reconnect.core.table import INITIAL, State
+from reconnect.policy import Policy, Topology
+
+
+class Play(StrEnum):
+    """What this client does."""
+
+    HALTED = "halted"
+    ARMED = "armed"
+    """About to play: the start instant is agreed."""
+    PLAYING = "playing"
+    ENDED = "ended"
+
+
+@define(eq=False)
+class Outlook:
+    """What one client of `player` knows of `session`; make one with `beginning`."""
+
+    session: str
+    player: str
+    kind: Kind
+    mends: frozenset[AttemptKind]
+    """What the adapter of its links can do."""
+    random: Random
+    control: Control
+    play: Play = Play.HALTED
+    state: State = INITIAL
+    """What the application was last told."""
+    epoch: int = 0
+    version: int = 0
+    gen: int = 0
+    view: View | None = None
+    """The coordinator's last whole word."""
+    links: dict[str, PeerLink] = field(factory=dict)
+    facts: Facts = field(factory=Facts)
+    frame: int = 0
+    resume_frame: int = 0
+    start_at: float = inf
+    """The agreed start instant, while armed."""
+    cause: str | None = Cause.START
+    reason: str | None = None
+    malformed: int = 0
+    """Packets and signals that no peer of ours would send, dropped."""
+    _told: tuple[int, Phase, int] | None = None
+    _told_links: dict[str, LinkReport] = field(factory=dict)
+    _handled_at: float = inf
+    _links_until: float = inf
+    """When the links are let go of, after the end."""
+    _leaving_until: float = -inf
+    _left_seq: int | None = None
+
+    @classmethod
+    def beginning(
+        cls,
+        session: str,
+        player: str,
+        *,
+        now: float,
+        seed: int,
+        kind: Kind = Kind.PYTHON,
+        mends: frozenset[AttemptKind] = frozenset({AttemptKind.REBUILD}),
+    ) -> Self:
+        """A client that has not dialled yet; its first `deadline` is now."""
+        random = Random(seed)
+        return cls(session, player, kind, mends, random, Control.beginning(random, now))
+
+    # -- asked ------------------------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy | None:
+        """What the coordinator has said the rules are; None before its first word."""
+        return self.control.policy
+
+    @property
+    def ended(self) -> bool:
+        """Whether the game is over for this client."""
+        return self.play is Play.ENDED
+
+    @property
+    def halted(self) -> bool:
+        """Whether play has stopped, in an epoch that may be resumed."""
+        return self.play is Play.HALTED
+
+    def ready(self, now: float) -> bool:
+        """Whether this client could go on: its lease is valid and every link proven and synced."""
+        return (
+            self.halted
+            and self.view is not None
+            and now < self.control.lease_until
+            and len(self.links) == len(self.needed(self.view))
+            and all(link.ready for link in self.links.values())
+        )
+
+    def needed(self, view: View) -> list[PlayerView]:
+        """The other members with whom this client exchanges game data directly or by relay."""
+        assert self.policy is not None
+        others = [one for one in view.players if one.id != self.player]
+        match self.policy.topology:
+            case Topology.MESH | Topology.RELAYED:
+                return others
+            case Topology.STAR:
+                hub = self.policy.hub or view.players[0].id
+                return others if self.player == hub else [one for one in others if one.id == hub]
+            case Topology.SERVER:
+                return []
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Members who are not there: without a control link, or beyond a link that is down."""
+        view = self.view
+        away = {one.id for one in view.players if not one.attached} if view else set()
+        down = {peer for peer, link in self.links.items() if not link.up}
+        return frozenset((away | down) - {self.player})
+
+    def take(self) -> list[tuple[str, bytes]]:
+        """The messages that have arrived since the last call, each peer's in order."""
+        taken = []
+        for peer, link in self.links.items():
+            taken += [(peer, data) for data in link.stream.take()]
+            latest = link.stream.take_latest()
+            if latest is not None:
+                taken.append((peer, latest))
+        return taken
+
+    # -- reported ----------------------------------------------------------------------------------
+
+    def is_attached(self, player: str) -> bool:
+        return self.view is not None and any(
+            one.attached for one in self.view.players if one.id == player
+        )
+
+    def phase(self, now: float) -> Phase:
+        match self.play:
+            case Play.PLAYING:
+                return Phase.PLAYING
+            case Play.ARMED:
+                return Phase.READY
+            case Play.HALTED:
+                return Phase.READY if self.ready(now) else Phase.HALTED
+            case Play.ENDED:
+                return Phase.LEFT
+
+    def link_reports(self) -> dict[str, LinkReport]:
+        return {peer: link.report() for peer, link in self.links.items() if link.direct}
+
+    # -- told --------------------------------------------------------------------------------------
+
+    @property
+    def public(self) -> State:
+        """Which of the five states this client is in."""
+        match self.play:
+            case Play.ENDED:
+                return State.ENDED
+            case Play.ARMED:
+                return State.RESUMED
+            case Play.PLAYING:
+                assert self.view is not None
+                return State.CONNECTED if self.view.state is State.CONNECTED else State.RESUMED
+            case Play.HALTED:
+                recovering = (
+                    self.view is not None
+                    and self.view.state is State.RECONNECTING
+                    and self.view.epoch >= self.epoch
+                )
+                return State.RECONNECTING if recovering else State.PAUSED
+
+    def notice_now(self, now: float) -> ClientNotice:
+        match self.state:
+            case State.PAUSED:
+                return Paused(self.cause or Cause.LATE, self.missing)
+            case State.RECONNECTING:
+                return Reconnecting(self.missing)
+            case State.RESUMED:
+                starts_in = 0.0 if self.start_at == inf else max(0.0, self.start_at - now)
+                return Resumed(self.resume_frame, starts_in)
+            case State.CONNECTED:
+                return Connected()
+            case State.ENDED:
+                return Ended(self.reason or Reason.COMPLETED)

@@ -1,0 +1,112 @@
+"""What has to be changed below the public names of aiortc; nothing else reaches in there.
+
+A `LinkConnection` takes the place of the ICE agent that aiortc made, and the two ends of SCTP are
+wrapped. Why, with aiortc 1.16:
+
+* a dead path has to be packet loss: an exception while sending ends tasks that nobody awaits,
+  and leaves SCTP without its timer;
+* an empty UDP datagram, which anybody can send, ends the connection;
+* a far end that breaks the rules of SCTP ends a task that nobody awaits;
+* a connection that is closed in the moment in which it is made keeps a task for ever;
+* gathering waits 5 s for a STUN server that does not answer, and never offers 127.0.0.1.
+
+The private names: `RTCIceGatherer._connection`, `RTCIceTransport._connection`, `._recv`, `._send`,
+`RTCDtlsTransport._send_data`, `RTCSctpTransport._handle_data`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TypeAlias
+
+from aioice import Candidate, Connection
+from aiortc import RTCIceServer, RTCPeerConnection
+from aiortc.rtcicetransport import connection_kwargs
+
+GATHERING_TIMEOUT = 1  # s; both ends gather, one after the other, within one attempt (3 s)
+
+Packets: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+
+class LinkConnection(Connection):
+    """An ICE agent for one data channel.
+
+    `addresses` are the local ones to gather; None means all but those of the loopback interface.
+    Raises `ValueError` for a server whose URL is none of STUN or TURN.
+    """
+
+    def __init__(
+        self, servers: Sequence[RTCIceServer], *, addresses: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(ice_controlling=False, **connection_kwargs(list(servers)))
+        self._chosen_addresses = addresses
+        self._ended = False
+
+    async def get_component_candidates(
+        self, component: int, addresses: list[str], timeout: int = GATHERING_TIMEOUT
+    ) -> list[Candidate]:
+        chosen = addresses if self._chosen_addresses is None else list(self._chosen_addresses)
+        return await super().get_component_candidates(component, chosen, timeout)
+
+    async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
+        # a name of a browser's that cannot be looked up here is one candidate less, no failure
+        with suppress(OSError):
+            await super().add_remote_candidate(remote_candidate)
+
+    async def connect(self) -> None:
+        await super().connect()
+        if self._ended:  # in the same moment; what connect() has begun would never end
+            await super().close()
+            raise ConnectionError("closed while connecting")
+
+    async def close(self) -> None:
+        self._ended = True
+        await super().close()
+
+    async def send(self, data: bytes) -> None:
+        with suppress(ConnectionError):
+            await super().send(data)
+
+    def data_received(self, data: bytes, component: int) -> None:
+        if data:
+            super().data_received(data, component)
+
+
+def install(
+    pc: RTCPeerConnection, connection: LinkConnection, *, broken: Callable[[Exception], None]
+) -> None:
+    """Put the agent under a peer connection that has a data channel and no description yet.
+
+    `broken` hears of a packet that SCTP choked on; the channel is of no more use then.
+    """
+    sctp = pc.sctp
+    assert sctp is not None, "there is no data channel yet"
+    transport = sctp.transport.transport
+    transport.iceGatherer._connection = connection
+    transport._connection = connection
+    transport._recv = connection.recv
+    transport._send = connection.send
+
+    def lossy(send: Packets) -> Packets:
+        async def send_data(data: bytes) -> None:
+            with suppress(ConnectionError):
+                await send(data)
+
+        return send_data
+
+    def watched(handle: Packets) -> Packets:
+        async def handle_data(data: bytes) -> None:
+            try:
+                await handle(data)
+            except Exception as error:
+                broken(error)
+
+        return handle_data
+
+    _wrap(sctp.transport, "_send_data", lossy)
+    _wrap(sctp, "_handle_data", watched)
+
+
+def _wrap(owner: object, name: str, wrapper: Callable[[Packets], Packets]) -> None:
+    setattr(owner, name, wrapper(getattr(owner, name)))

@@ -1,0 +1,1 @@
+"""Control links over the libraries that servers and clients already use."""

@@ -1,0 +1,1 @@
+"""Where the records of sessions live: in memory, in SQLite, in Redis."""

@@ -1,0 +1,1 @@
+"""What happened, kept for research and for bug reports."""

@@ -1,0 +1,1 @@
+"""What a test needs: virtual time, a network with faults, checks for adapters."""

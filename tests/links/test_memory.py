@@ -1,0 +1,345 @@
+import asyncio
+import json
+
+import pytest
+
+from reconnect.core.messages import AttemptKind
+from reconnect.links.memory import FRAME_MAX, RETIRING, MemorySpace
+from reconnect.runtimes import AsyncioRuntime
+from reconnect.testing.network import Network
+from reconnect.testing.virtual import VirtualRuntime
+
+
+class End:
+    """One end of a link, and the messenger that carries what it says to the far end."""
+
+    def __init__(self, links, peer, runtime):
+        self.links = links
+        self.peer = peer
+        self.runtime = runtime
+        self.far = None
+        self.log = []
+        self.frames = []
+        self.carries = True
+        self.link = links.open(peer, 1, self)
+
+    def signal(self, attempt_id, kind, payload):
+        self.log.append((attempt_id, kind))
+        assert isinstance(payload, str)
+        if self.carries:
+            far = self.far
+            self.runtime.call_at(
+                self.runtime.now() + 0.02, lambda: far.link.signal(attempt_id, kind, payload)
+            )
+
+    def received(self, frame):
+        self.frames.append(frame)
+
+    def channel(self, is_open):
+        self.log.append(("channel", is_open))
+
+    def ice(self, state):
+        self.log.append(("ice", state))
+
+    def failed(self, attempt_id, cause):
+        self.log.append((attempt_id, "failed", cause))
+
+    def attempt(self, attempt_id, kind, *, offers):
+        self.link.attempt(attempt_id, kind=kind, offers=offers, ice_servers=())
+
+
+class Pair:
+    def __init__(self, seed=0):
+        self.runtime = VirtualRuntime(seed)
+        self.network = Network(self.runtime, seed)
+        self.alice = End(self.network.links("alice"), "bob", self.runtime)
+        self.bob = End(self.network.links("bob"), "alice", self.runtime)
+        self.alice.far, self.bob.far = self.bob, self.alice
+        self.attempts = 0
+
+    def mend(self, kind, *, seconds=1.0):
+        self.attempts += 1
+        name = f"1.{self.attempts}"
+        self.alice.attempt(name, kind, offers=True)
+        self.bob.attempt(name, kind, offers=False)
+        self.runtime.run(seconds)
+        return name
+
+    def frames_pass(self):
+        """Whether a frame arrives each way."""
+        for end in (self.alice, self.bob):
+            end.frames.clear()
+            if not end.link.send(b"hello"):
+                return False
+        self.runtime.run(0.5)
+        return self.alice.frames == self.bob.frames == [b"hello"]
+
+
+@pytest.fixture
+def pair():
+    return Pair()
+
+
+@pytest.fixture
+def joined(pair):
+    pair.mend(AttemptKind.REBUILD)
+    assert pair.frames_pass()
+    pair.alice.log.clear()
+    pair.bob.log.clear()
+    return pair
+
+
+def test_kind():
+    """These links belong to Python programs."""
+    assert MemorySpace().links("alice", VirtualRuntime()).kind == "python"
+
+
+def test_nothing_before_an_attempt(pair):
+    """A link does nothing before its first attempt, and cannot send."""
+    pair.runtime.run(10.0)
+    assert not pair.alice.link.send(b"hello")
+    assert pair.alice.log == pair.bob.log == []
+
+
+def test_rebuild(pair):
+    """The first attempt goes through offer, answer and candidates to an open channel."""
+    pair.mend(AttemptKind.REBUILD)
+    assert pair.alice.log == [
+        ("1.1", "offer"),
+        ("1.1", "candidate"),
+        ("ice", "checking"),
+        ("ice", "connected"),
+        ("channel", True),
+    ]
+    assert pair.bob.log == [
+        ("1.1", "answer"),
+        ("1.1", "candidate"),
+        ("ice", "checking"),
+        ("ice", "connected"),
+        ("channel", True),
+    ]
+    assert pair.frames_pass()
+
+
+def test_order_kept_when_perfect(joined):
+    """Without a network of its own, frames arrive once and in order."""
+    frames = [bytes([number]) for number in range(100)]
+    joined.bob.frames.clear()
+    for frame in frames:
+        assert joined.alice.link.send(frame)
+    joined.runtime.run(0.0)
+    assert joined.bob.frames == frames
+
+
+def test_restart_keeps_the_channel(joined):
+    """A restart says nothing about the channel, and frames pass before, in it and after it."""
+    assert joined.frames_pass()
+    joined.mend(AttemptKind.RESTART, seconds=0.03)
+    assert joined.frames_pass()
+    joined.runtime.run(RETIRING + 1.0)
+    assert joined.frames_pass()
+    assert ("channel", True) not in joined.alice.log
+    assert ("ice", "connected") in joined.alice.log
+
+
+def test_restart_needs_a_connection(pair):
+    """A restart where there is no connection fails at once, at the end where there is none."""
+    pair.mend(AttemptKind.RESTART)
+    assert pair.alice.log == [("1.1", "failed", "no_connection")]
+    assert pair.bob.log == [("1.1", "failed", "no_connection")]
+
+
+def test_restart_of_another_connection(joined):
+    """A restart of a connection that the far end does not have fails there."""
+    stranger = End(joined.network.links("bob"), "alice", joined.runtime)
+    stranger.far, joined.alice.far = joined.alice, stranger
+    joined.alice.attempt("1.2", AttemptKind.RESTART, offers=True)
+    stranger.attempt("1.2", AttemptKind.RESTART, offers=False)
+    joined.runtime.run(1.0)
+    assert stranger.log == [("1.2", "failed", "no_connection")]
+
+
+def test_same_paths_heal(joined):
+    """After an ordinary cut the old path works again by itself."""
+    joined.network.cut("alice", "bob")
+    assert not joined.frames_pass()
+    joined.network.mend("alice", "bob")
+    assert joined.frames_pass()
+
+
+@pytest.mark.parametrize("kind", [AttemptKind.RESTART, AttemptKind.REBUILD])
+def test_fresh_paths_need_an_attempt(joined, kind):
+    """Where the old path stays dead, only an attempt helps: a restart does, and a rebuild."""
+    joined.network.cut("alice", "bob", fresh=True)
+    assert not joined.frames_pass()
+    joined.network.mend("alice", "bob")
+    assert not joined.frames_pass()
+    joined.mend(kind)
+    assert joined.frames_pass()
+
+
+def test_attempt_begun_during_a_cut(joined):
+    """An attempt begun while nothing passes succeeds when the path is back."""
+    joined.network.cut("alice", fresh=True)
+    joined.mend(AttemptKind.RESTART, seconds=5.0)
+    assert ("ice", "connected") not in joined.alice.log
+    joined.network.mend("alice")
+    joined.runtime.run(1.0)
+    assert joined.frames_pass()
+
+
+@pytest.mark.parametrize("kind", [AttemptKind.RESTART, AttemptKind.REBUILD])
+def test_failed_attempt_keeps_what_was_there(joined, kind):
+    """While an attempt comes to nothing, and when it is abandoned, the old path works."""
+    joined.alice.carries = False
+    name = joined.mend(kind)
+    assert joined.frames_pass()
+    joined.alice.link.abandon("unknown")
+    joined.alice.link.abandon(name)
+    joined.bob.link.abandon(name)
+    joined.runtime.run(5.0)
+    assert joined.frames_pass()
+
+
+def test_closed_channel(joined):
+    """A channel that closed on a good path is not opened by a restart, but by a rebuild."""
+    joined.network.break_channel("bob", "alice")
+    joined.runtime.run(0.0)
+    assert joined.alice.log == joined.bob.log == [("channel", False)]
+    assert not joined.alice.link.send(b"hello")
+    joined.mend(AttemptKind.RESTART)
+    assert not joined.frames_pass()
+    joined.mend(AttemptKind.REBUILD)
+    assert joined.frames_pass()
+
+
+def test_new_attempt_voids_the_older(joined):
+    """What belongs to an older attempt is not heard, and does no harm to the newer one."""
+    joined.alice.attempt("0.9", AttemptKind.RESTART, offers=True)
+    joined.bob.attempt("0.9", AttemptKind.RESTART, offers=False)
+    joined.runtime.run(0.025)
+    joined.alice.log.clear()
+    joined.mend(AttemptKind.REBUILD)
+    assert joined.frames_pass()
+    assert {name for name, _ in joined.alice.log} == {"1.2", "ice", "channel"}
+
+
+def test_void_attempt_is_silent(joined):
+    """An attempt that is voided before it has spoken never speaks."""
+    joined.alice.attempt("old", AttemptKind.RESTART, offers=True)
+    joined.alice.attempt("new", AttemptKind.RESTART, offers=True)
+    joined.runtime.run(1.0)
+    assert {name for name, *_ in joined.alice.log} == {"new"}
+
+
+@pytest.mark.parametrize("payload", ["", "[]", "nonsense", '"text"', "null"])
+def test_malformed_signal(pair, payload):
+    """What is no payload of ours ends the attempt, with a cause."""
+    pair.bob.attempt("1.1", AttemptKind.REBUILD, offers=False)
+    pair.bob.link.signal("1.1", "offer", payload)
+    pair.runtime.run(0.0)
+    assert pair.bob.log == [("1.1", "failed", "malformed")]
+
+
+def test_foreign_signals(pair):
+    """Signals of unknown attempts, of unknown kinds and out of turn are ignored."""
+    pair.bob.link.signal("1.1", "offer", "{}")
+    pair.bob.attempt("1.1", AttemptKind.REBUILD, offers=False)
+    payload = json.dumps({"connection": "c"})
+    for name, kind in [("1.0", "offer"), ("1.1", "abort"), ("1.1", "answer")]:
+        pair.bob.link.signal(name, kind, payload)
+    pair.runtime.run(1.0)
+    assert pair.bob.log == []
+
+
+def test_relay_is_no_path(pair):
+    """A relay is not a link's business, and it says so."""
+    pair.mend(AttemptKind.RELAY)
+    assert pair.alice.log == [("1.1", "failed", "not_a_path")]
+
+
+def test_frame_too_long(joined):
+    """A frame that does not fit a packet is the caller's mistake."""
+    assert joined.alice.link.send(bytes(FRAME_MAX))
+    with pytest.raises(ValueError, match="a frame of 1151 bytes; at most 1150 fit"):
+        joined.alice.link.send(bytes(FRAME_MAX + 1))
+
+
+def test_close(joined):
+    """The far end of a closed link hears that its channel is gone; the closed end hears nothing."""
+    joined.alice.link.send(b"last")
+    joined.alice.link.close()
+    joined.alice.link.close()
+    assert not joined.alice.link.send(b"hello")
+    joined.bob.link.send(b"unheard")
+    joined.bob.frames.clear()
+    joined.mend(AttemptKind.REBUILD)
+    assert joined.bob.frames == [b"last"]
+    assert joined.bob.log[0] == ("channel", False)
+    assert joined.alice.log == []
+
+
+def test_close_over_a_dead_path(joined):
+    """A close that cannot arrive is heard by nobody."""
+    joined.network.cut("alice")
+    joined.alice.link.close()
+    joined.runtime.run(60.0)
+    assert joined.bob.log == []
+    assert joined.bob.link.send(b"into the dark")
+
+
+def test_killed_end(joined):
+    """A program that is killed says nothing: its far end finds out by silence alone."""
+    process = joined.runtime.process()
+    carol = End(joined.network.links("carol", runtime=process), "bob", process)
+    carol.far, joined.bob.far = joined.bob, carol
+    carol.attempt("1.9", AttemptKind.REBUILD, offers=True)
+    joined.bob.attempt("1.9", AttemptKind.REBUILD, offers=False)
+    joined.runtime.run(1.0)
+    assert carol.link.send(b"alive")
+    joined.runtime.run(0.0)
+    process.kill()
+    joined.bob.log.clear()
+    carol.frames.clear()
+    joined.bob.link.send(b"anybody?")
+    joined.runtime.run(60.0)
+    assert (joined.bob.log, carol.frames) == ([], [])
+
+
+def test_attempts_end(pair):
+    """Checks of a forgotten attempt do not go on for ever."""
+    pair.network.cut("alice")
+    pair.mend(AttemptKind.REBUILD)
+    pair.runtime.run(3600.0)
+    assert pair.runtime.pending == 0
+
+
+async def test_on_asyncio():
+    """It works on a real event loop."""
+    runtime = AsyncioRuntime()
+    space = MemorySpace()
+    arrived = asyncio.Event()
+
+    class Bob(End):
+        def received(self, frame):
+            super().received(frame)
+            arrived.set()
+
+    opened = asyncio.Event()
+
+    class Alice(End):
+        def channel(self, is_open):
+            super().channel(is_open)
+            opened.set()
+
+    alice = Alice(space.links("alice", runtime), "bob", runtime)
+    bob = Bob(space.links("bob", runtime), "alice", runtime)
+    alice.far, bob.far = bob, alice
+    alice.attempt("1.1", AttemptKind.REBUILD, offers=True)
+    bob.attempt("1.1", AttemptKind.REBUILD, offers=False)
+    await asyncio.wait_for(opened.wait(), 10)
+    assert alice.link.send(b"hello")
+    await asyncio.wait_for(arrived.wait(), 10)
+    assert bob.frames == [b"hello"]
+    alice.link.close()
+    bob.link.close()
