@@ -7,4 +7,4 @@ from reconnect.diagram import mermaid, svg
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put the drawing in the place of the fenced diagram."""
-    return markdown.replace(f"```mermaid\n{mermaid()}\n```", f"<figure>\n{svg()}\n</figure>")
+    return markdown.replace(f"```mermaid\n{mermaid()}\n```", f"<div>\n{svg()}\n</div>")

@@ -3,106 +3,74 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
+import subprocess
 import sys
-from math import inf
+from importlib.util import find_spec
 
-from rich.console import Console
-
-from reconnect.demo.director import DemoFailed, Director
-from reconnect.demo.stage import Stage
-from reconnect.demo.verdict import Plan
+from reconnect.core.explain import explain_session
 from reconnect.diagram import mermaid
-from reconnect.errors import PolicyError
+from reconnect.telemetry.replay import replay
+from reconnect.telemetry.trace import TraceError
 
-INTERRUPTED = 130  # what a shell says of a program that was stopped by Ctrl-C
+DEMO_NEEDS = ("aiortc", "rich", "socketio", "uvicorn")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        status: int = options.run(options)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["demo"]:  # has options of its own, and packages that others need not have
+        return _demo(given[1:])
+    options = _parser().parse_args(given)
+    status: int = options.run(options)
     return status
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="reconnect", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="reconnect", description="Pause, mend and resume multiplayer games."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    demo = commands.add_parser(
-        "demo",
-        help="a real game over real WebRTC, whose wire is cut and which comes back",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    commands.add_parser(
+        "demo", help="a real game over real WebRTC, whose wire is cut and which comes back"
     )
-    demo.set_defaults(run=_demo)
-    demo.add_argument("--players", type=int, choices=(2, 3, 4), default=2, help="how many play")
-    demo.add_argument(
-        "--outage", type=_outage, default=3.0, metavar="SECONDS|forever", help="how long the cut is"
-    )
-    demo.add_argument(
-        "--timeout", type=float, default=30.0, help="seconds until an outage ends the game"
-    )
-    demo.add_argument(
-        "--path",
-        choices=("same", "fresh"),
-        default="same",
-        help="whether the old flows come back, or only new ones get through",
-    )
-    demo.add_argument(
-        "--fault", choices=("link", "control", "both"), default="link", help="what is cut"
-    )
-    demo.add_argument("--seed", type=int, default=1, help="of the game")
-    demo.add_argument(
-        "--json", action="store_true", help="print one JSON object with all measurements, last"
-    )
+    explain = commands.add_parser("explain", help="why a session of a trace is where it is")
+    explain.set_defaults(run=_explain)
+    explain.add_argument("trace", metavar="FILE", help="what a TraceWriter has written")
+    explain.add_argument("session", metavar="SESSION", nargs="?", help="its id; all, if left out")
     diagram = commands.add_parser("diagram", help="the five states and their moves, as Mermaid")
     diagram.set_defaults(run=_diagram)
     return parser
 
 
-def _outage(text: str) -> float:
-    seconds = inf if text == "forever" else float(text)
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"{text} is neither `forever` nor a number above 0")
-    return seconds
-
-
-def _demo(options: argparse.Namespace) -> int:
-    plan = Plan(
-        players=options.players,
-        outage=options.outage,
-        timeout=options.timeout,
-        path=options.path,
-        fault=options.fault,
-        seed=options.seed,
-    )
-    console = Console(stderr=options.json, highlight=False)
+def _demo(options: list[str]) -> int:
+    missing = [package for package in DEMO_NEEDS if find_spec(package) is None]
+    if missing:
+        return _fail(f"the demo needs {', '.join(missing)}: pip install 'reconnect[demo]'")
     try:
-        plan.policy  # noqa: B018 - it is made to be checked
-        return asyncio.run(_show(plan, console, as_json=options.json))
-    except PolicyError as error:
-        console.print(f"reconnect demo: {error}", style="red")
-    except DemoFailed as error:
-        console.print(f"reconnect demo: {error}", style="red")
-    return 2
+        return subprocess.run([sys.executable, "-m", "reconnect.demo", *options]).returncode
+    except KeyboardInterrupt:
+        return 130  # the child has been told by the terminal as well
 
 
-async def _show(plan: Plan, console: Console, *, as_json: bool) -> int:
-    stage: Stage
-    director = Director(plan, lambda at, who, what: stage.line(at, who, what))
-    stage = Stage(plan, director.timeline.players, console=console)
-    stage.watch(director.timeline)
-    with stage:
-        verdict = await director.run()
-    stage.verdict(verdict)
-    if as_json:
-        sys.stdout.write(json.dumps(verdict.to_json()) + "\n")
-    return 0 if verdict.right else 1
+def _explain(options: argparse.Namespace) -> int:
+    try:
+        replayed = replay(options.trace)
+    except (OSError, TraceError) as error:
+        return _fail(f"{options.trace}: {error}")
+    wanted = list(replayed.sessions) if options.session is None else [options.session]
+    for name in wanted:
+        if name not in replayed.sessions:
+            return _fail(f"{options.trace} has no session {name!r}")
+        sentence = explain_session(replayed.sessions[name], replayed.now[name])
+        sys.stdout.write(f"{name}: {sentence}\n")
+    return 0
 
 
 def _diagram(_options: argparse.Namespace) -> int:
     sys.stdout.write(mermaid() + "\n")
     return 0
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"reconnect: {sentence}\n")
+    return 2

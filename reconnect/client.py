@@ -125,14 +125,14 @@ class Client:
         Raises `SessionEnded`, `NoSuchPlayer`, or `LocalProtocolError` for a message that is too
         long, or that comes before there is anybody to send to.
         """
-        self._tell(DataOffered(bytes(data), to))
+        self._tell(DataOffered(_bytes(data), to))
 
     def send_latest(self, data: bytes, *, to: str | None = None) -> None:
         """Send what only matters until there is something newer; it may be lost.
 
         Raises as `send` does, but never `StreamFull`; it has to fit one packet.
         """
-        self._tell(DataOffered(bytes(data), to, latest=True))
+        self._tell(DataOffered(_bytes(data), to, latest=True))
 
     @property
     def frame(self) -> int:
@@ -246,3 +246,9 @@ class Client:
             self._log.error("reconnect.on_notice_failed", **facts_of(error))
         finally:
             self._telling -= 1
+
+
+def _bytes(data: bytes) -> bytes:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"messages are bytes, not {type(data).__name__}: encode it first")
+    return bytes(data)

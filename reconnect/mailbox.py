@@ -12,7 +12,7 @@ from functools import partial
 from math import inf
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import define
 
 from reconnect.core.effects import Close, Save, Send, SessionEffect, Tell
 from reconnect.core.events import (
@@ -35,7 +35,7 @@ from reconnect.core.notices import (
 from reconnect.core.record import Record
 from reconnect.core.session import Session
 from reconnect.core.table import State
-from reconnect.errors import Conflict, LocalProtocolError, StoreError, StoreInUse
+from reconnect.errors import Conflict, NoSuchPlayer, SessionEnded, StoreError, StoreInUse
 from reconnect.log import facts_of
 from reconnect.means import Means
 from reconnect.runtimes import outcome
@@ -55,10 +55,9 @@ class Stage(Enum):
     SAVING = "the end of a save"
     LOST = "the time to try the store again"
     LOADING = "the end of a load"
-    FORGOTTEN = "nothing"
 
 
-@frozen
+@define
 class Letter:
     """An event that waits for its turn; where `check` then says no, it never happens."""
 
@@ -138,19 +137,19 @@ class Mailbox:
         """The instant has come for which the wheel was armed; it may be too early by now."""
         now = self._means.runtime.now()
         self._moved = True
-        match self._stage:
-            case Stage.FREE:
-                self._time_passed(now)
-            case Stage.LOST if now >= self._until:
-                if self._first is None:
-                    self._load()
-                else:
-                    self._save_first()
-            case Stage.SAVING | Stage.LOADING if now >= self._until:
-                self._crashed(StoreError(f"no answer within {self.policy.save_timeout:g} s"))
-            case _:
-                pass
+        if self._stage is Stage.FREE:
+            self._time_passed(now)
+        elif now >= self._until:
+            self._waited_long_enough()
         self._drain()
+
+    def _waited_long_enough(self) -> None:
+        if self._stage is not Stage.LOST:
+            self._crashed(StoreError(f"no answer within {self.policy.save_timeout:g} s"))
+        elif self._first is not None:
+            self._save_first()
+        else:
+            self._load()
 
     # -- one event after the other -----------------------------------------------------------------
 
@@ -184,7 +183,7 @@ class Mailbox:
     def _handle(self, session: Session, event: SessionEvent, now: float) -> None:
         try:
             effects = session.handle(event, now=now)
-        except LocalProtocolError:
+        except (SessionEnded, NoSuchPlayer):
             return  # an order of the application that was overtaken by the end of the session
         except Exception as error:
             self._crashed(error)
@@ -210,7 +209,6 @@ class Mailbox:
         assert session is not None
         if session.state is State.ENDED:
             if now >= self._next_at():
-                self._stage, self._until = Stage.FORGOTTEN, inf
                 self._means.expired(self.id)
         elif now >= session.deadline:
             self.post(TimePassed())

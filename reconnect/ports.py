@@ -132,6 +132,10 @@ class LinkHears(Protocol):
         """What the library says about the path."""
         ...
 
+    def succeeded(self, attempt_id: str) -> None:
+        """What this attempt made carries packets from now on; said before them."""
+        ...
+
     def failed(self, attempt_id: str, cause: str) -> None:
         """The attempt will not succeed; the link is as it was before it."""
         ...

@@ -96,7 +96,6 @@ class Reception:
         with self._runtime.lock:
             connection = self._seats.of(conn)
             if connection is not None and not self._closed:
-                self._wheel.disarm(connection.number)
                 self._seats.remove(connection)
                 self._detach(connection)
 
@@ -178,7 +177,6 @@ class Reception:
             self._say_no(connection, mailbox.id, ErrorCode.BAD_TOKEN, "this opens no seat here")
             return False
         if not seated:
-            self._wheel.disarm(connection.number)
             self._seats.sit(connection, mailbox, claim.player)
         return True
 
@@ -248,7 +246,6 @@ class Reception:
 
     def _hang_up(self, connection: Connection, *, session: str = "") -> None:
         if connection.open:
-            self._wheel.disarm(connection.number)
             self._seats.hang_up(connection, session=session or connection.session)
             self._detach(connection)
 

@@ -72,14 +72,18 @@ class AsyncioRuntime:
     """Everything on one event loop: the one that runs at the first use.
 
     Its methods must be called on that loop's thread. `work` goes to the loop's default executor.
+    Timers that are set before any loop runs, by a server that is put together while its module
+    is imported, wait for the first use on a loop.
     """
 
     def __init__(self, *, clock: Clock = time.monotonic) -> None:
         self.lock: AbstractContextManager[Any] = nullcontext()
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[_LoopTimer] = []
 
     def now(self) -> float:
+        self._arm_waiting()
         return self._clock()
 
     @property
@@ -91,8 +95,15 @@ class AsyncioRuntime:
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Cancel:
         timer = _LoopTimer(self, when, callback)
-        timer.arm()
+        self._waiting.append(timer)
+        self._arm_waiting()
         return timer.cancel
+
+    def _arm_waiting(self) -> None:
+        if self._waiting and (self._loop is not None or _loop_runs()):
+            waiting, self._waiting = self._waiting, []
+            for timer in waiting:
+                timer.arm()
 
     def work(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
         def finished(future: asyncio.Future[T | Exception]) -> None:
@@ -108,12 +119,16 @@ class _LoopTimer:
     when: float
     callback: Callable[[], None]
     handle: asyncio.TimerHandle | None = None
+    cancelled: bool = False
 
     def arm(self) -> None:
+        if self.cancelled:
+            return
         left = self.when - self.runtime.now()
         self.handle = self.runtime.loop.call_later(min(max(left, 0.0), HOP), self._fire)
 
     def cancel(self) -> None:
+        self.cancelled = True
         if self.handle is not None:
             self.handle.cancel()
 
@@ -123,6 +138,14 @@ class _LoopTimer:
             self.arm()
         else:
             attempt(self.callback)
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 # -- threads -------------------------------------------------------------------------------------

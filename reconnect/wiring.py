@@ -27,6 +27,7 @@ from reconnect.core.effects import (
 )
 from reconnect.core.events import (
     AttemptFailed,
+    AttemptSucceeded,
     ChannelChanged,
     ControlClosed,
     ControlOpened,
@@ -263,6 +264,9 @@ class _LinkEar:
 
     def ice(self, state: str) -> None:
         self._tell(IceChanged(self.peer, state))
+
+    def succeeded(self, attempt_id: str) -> None:
+        self._tell(AttemptSucceeded(self.peer, attempt_id))
 
     def failed(self, attempt_id: str, cause: str) -> None:
         self._tell(AttemptFailed(self.peer, attempt_id, cause))

@@ -4,9 +4,14 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 ON_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 LOUD = pytest.StashKey[list[tuple[str, str]]]()
+
+# how long one example takes says something about the machine, nothing about the code
+settings.register_profile("reconnect", parent=settings.default, deadline=None)
+settings.load_profile("reconnect")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,7 +1,7 @@
 """The bucket: a rate, and a burst after some rest."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconnect.bucket import Bucket
@@ -19,6 +19,7 @@ def test_a_burst_and_then_the_rate():
     assert taken(bucket, 1000.0, 9) == 5
 
 
+@settings(deadline=None)
 @given(
     st.floats(1, 1000),
     st.floats(1, 1000),

@@ -73,9 +73,9 @@ def imported(module: Module) -> Iterator[tuple[int, str]]:
             above = module.name.split(".")
             above = above[: len(above) - node.level + module.package] if node.level else []
             origin = ".".join([*above, *filter(None, [node.module])])
-            for alias in node.names:
-                full = f"{origin}.{alias.name}"
-                yield node.lineno, full if full in MODULES else origin
+            full = [f"{origin}.{alias.name}" for alias in node.names]
+            names = dict.fromkeys(name if name in MODULES else origin for name in full)
+            yield from ((node.lineno, name) for name in names)
 
 
 def ours(module: Module) -> Iterator[tuple[int, str]]:

@@ -16,7 +16,7 @@ from .by_hand import Log
 
 @pytest.fixture
 def own_logging():
-    """structlog and the standard library's `reconnect` as a program finds them."""
+    """The loggers structlog and `reconnect`, as a program finds them."""
     structlog.reset_defaults()
     standard = logging.getLogger("reconnect")
     handlers, level = list(standard.handlers), standard.level

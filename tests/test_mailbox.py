@@ -1,11 +1,20 @@
 """The mailbox: nothing is told before it is durable, and a store that fails harms one session."""
 
+from itertools import pairwise
+
 import pytest
 
 from reconnect.core.messages import Reason
 from reconnect.core.notices import Connected, Ended, Paused, Reconnecting, Resumed
 from reconnect.core.table import State
-from reconnect.errors import Conflict, LocalProtocolError, SessionEnded, StoreError, StoreInUse
+from reconnect.errors import (
+    Conflict,
+    LocalProtocolError,
+    RefusedMove,
+    SessionEnded,
+    StoreError,
+    StoreInUse,
+)
 from reconnect.mailbox import FIRST_SAVES_MAX, WAITING_MAX, Mailbox
 from reconnect.policy import Policy
 
@@ -256,7 +265,7 @@ def test_the_store_is_tried_again_at_growing_intervals_up_to_a_second():
         house.run(0.01)
         if len(house.store.load_faults) < left:
             tried.append(house.runtime.now())
-    gaps = [round(b - a, 1) for a, b in zip(tried, tried[1:], strict=False)]
+    gaps = [round(b - a, 1) for a, b in pairwise(tried)]
     assert gaps[:4] == [0.1, 0.2, 0.4, 0.8]
     assert set(gaps[4:]) == {1.0}
     house.store.load_faults.clear()
@@ -317,7 +326,7 @@ def test_a_save_that_is_done_after_all_is_found_by_the_next_one():
 
 @both
 def test_a_save_that_only_seemed_to_fail_is_told_after_the_load(blocking):
-    """The application hears of the state that the store has, although the save was reported lost."""
+    """The application hears of the state that the store has, although the save had failed."""
     house = House(store=FaultyStore(blocking=blocking))
     handle, (ann, ben) = house.game()
     handle.notices()
@@ -396,6 +405,34 @@ def test_what_the_application_ordered_is_done_again(blocking):
     assert again.view["reason"] == "won"
 
 
+def test_orders_are_done_again_in_their_order():
+    """Of two tokens the newer one is good, although the older one had to be saved twice."""
+    house = slow()
+    handle, _ = house.game()
+    house.store.faults = [FAILED]
+    older, newer = handle.invite("ann"), handle.invite("ann")
+    house.run(1.0)
+    assert house.coordinator.stats()["crashes"] == 1
+    for token, errors in ((older, ["bad_token"]), (newer, [])):
+        hand = Hand(house, "ann", token, handle.id)
+        hand.claim()
+        assert hand.errors == errors
+
+
+def test_an_order_that_was_saved_is_not_done_again(monkeypatch):
+    """A crash for another reason repeats nothing."""
+    house = House(store=FaultyStore())
+    handle, (ann, _) = house.game()
+    handle.invite("ben")
+    record = house.record(handle)
+    monkeypatch.setattr(type(handle._mailbox.session), "_heed", lambda *_: 1 / 0)
+    ann.report()
+    monkeypatch.undo()
+    house.run(0.2)
+    assert house.coordinator.stats()["crashes"] == 1
+    assert house.record(handle) == record
+
+
 def test_an_order_that_comes_too_late_does_nothing():
     """The game ended while the order waited; the application reads that in the notices."""
     house = slow()
@@ -423,12 +460,17 @@ def test_one_session_crashes_alone():
     assert other.state is State.PAUSED
 
 
-def test_a_bug_in_the_core_is_a_crash_and_costs_the_connection(monkeypatch):
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), RefusedMove("ended", "pause")])
+def test_a_bug_in_the_core_is_a_crash_and_costs_the_connection(bug, monkeypatch):
     """Fail-stop: the half-changed session is thrown away, and who triggered it is hung up."""
     house = House()
     handle, (ann, ben) = house.game()
     session = handle._mailbox.session
-    monkeypatch.setattr(type(session), "_heed", lambda *_: 1 / 0)
+
+    def fails(*_):
+        raise bug
+
+    monkeypatch.setattr(type(session), "_heed", fails)
     ann.report()
     monkeypatch.undo()
     assert ann.closings == ["closed"]
@@ -438,11 +480,9 @@ def test_a_bug_in_the_core_is_a_crash_and_costs_the_connection(monkeypatch):
     assert ben.last["ack"] == ben.seq
     assert handle.state is State.CONNECTED
     line = next(
-        one
-        for one in house.options["logger"].lines
-        if one["event"] == "reconnect.session_crashed"
+        one for one in house.options["logger"].lines if one["event"] == "reconnect.session_crashed"
     )
-    assert line["error"] == "ZeroDivisionError"
+    assert line["error"] == type(bug).__name__
 
 
 def test_a_bug_without_a_connection_is_a_crash_too(monkeypatch):

@@ -168,9 +168,9 @@ def test_a_connection_is_one_player_in_one_session():
     house = House()
     mine, (ann, _) = house.game()
     other = house.coordinator.open(["ann", "ben"])
-    record, others = house.record(mine), house.record(other)
     token = other.invite("ann")
-    others = house.record(other)
+    house.settle()
+    record, others = house.record(mine), house.record(other)
     ann.say(ann.report_with(session=other.id, player="ann", token=token))
     assert ann.errors == ["bad_token"]
     assert ann.closings == ["closed"]
@@ -303,20 +303,25 @@ def test_bad_input_of_strangers_closes_their_connection(bad):
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.text(string.ascii_letters, max_size=6), inner, max_size=4)
     ),
     max_leaves=8,
 )
-fields = st.sampled_from(
-    ["v", "session", "type", "gen", "seq", "epoch", "phase", "version", "to", "n", "payload"]
-    + ["links", "facts", "kind", "player", "token", "cause", "gen_from", "gen_to", "attempt"]
-)
+FIELDS = """
+v session type gen seq epoch phase version to n payload links facts kind player token cause
+gen_from gen_to attempt attempt_id frame rtt_ms
+"""
+fields = st.sampled_from(FIELDS.split())
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=100)
 @given(
     st.lists(
         st.tuples(
@@ -355,9 +360,7 @@ def test_a_bug_of_ours_costs_one_connection(monkeypatch):
     assert handle.missing == {"ann"}
     ben.report()
     assert ben.last["ack"] == ben.seq
-    (line,) = (
-        one for one in house.options["logger"].lines if one["event"] == "reconnect.bug"
-    )
+    (line,) = (one for one in house.options["logger"].lines if one["event"] == "reconnect.bug")
     assert line["error"] == "KeyError"
     assert "secret" not in str(house.options["logger"].lines)
 
@@ -487,7 +490,7 @@ def test_who_is_no_member_is_told_so(message):
 
 
 def test_what_nobody_can_receive_is_lost_without_a_word():
-    """To oneself, to a player without a connection, in a lost session, after the end."""
+    """To oneself, to a player without a connection, in a session that is being loaded again."""
     house = House(store=FaultyStore())
     handle, (ann, ben) = house.game()
     ann.say(envelope(ann, data("ann")))
@@ -496,12 +499,21 @@ def test_what_nobody_can_receive_is_lost_without_a_word():
     house.store.faults = [OSError()]
     handle.invite("ben")
     ann.say(envelope(ann, data("ben")))
-    house.run(1.0)
-    handle.end()
-    ann.say(envelope(ann, data("ben")))
     assert ann.errors == []
-    assert house.coordinator.stats()["undelivered"] == 4
+    assert house.coordinator.stats()["undelivered"] == 3
     assert house.coordinator.stats()["relayed"] == 0
+
+
+def test_nothing_is_passed_on_behind_the_end():
+    """The game is over, and with it what travels through the coordinator."""
+    house = House()
+    handle, (ann, ben) = house.game()
+    handle.end()
+    house.settle()
+    for message in (signal("ben"), ack("ben"), data("ben")):
+        ann.say(envelope(ann, message))
+    assert ben.last["state"] == "ended"
+    assert ann.errors == []
 
 
 def test_a_superseded_connection_sends_to_nobody():
@@ -539,7 +551,7 @@ def flood(house: House, hand: Hand, count: int, message: dict) -> None:
 def test_sixty_packets_a_second_to_every_peer_are_no_flood():
     """With acknowledgements, heartbeats and signals beside them, for as long as it lasts."""
     house = House(policy=Policy(topology="relayed", outage_timeout=30))
-    handle, hands = house.game("ann", "ben", "cid", "dan")
+    _, hands = house.game("ann", "ben", "cid", "dan")
     ann, others = hands[0], hands[1:]
     for _ in range(60 * 5):
         for other in others:
@@ -594,7 +606,7 @@ def test_a_flood_that_stopped_is_forgiven():
     _, (ann, ben) = house.game()
     allowed = int(BURST + BURST_PER_PEER)
     for turn in range(1, 4):
-        flood(house, ann, allowed + EXCESS_MAX - 1, envelope(ann, data("ben")))
+        flood(house, ann, allowed + EXCESS_MAX // 2, envelope(ann, data("ben")))
         assert ann.errors == ["rate_limited"] * turn
         house.run(allowed / (RATE + RATE_PER_PEER) + 1)
         ann.report()

@@ -221,10 +221,10 @@ class TestAsyncio:
         assert "reconnect.callback_failed" in caplog.text
 
     def test_needs_a_loop(self):
-        """Without a running loop the first use says so; it can be made before there is one."""
+        """Work without a running loop says so; a runtime can be made before there is one."""
         runtime = AsyncioRuntime()
         with pytest.raises(RuntimeError, match="no running event loop"):
-            runtime.call_at(0.0, lambda: None)
+            runtime.work(lambda: None, lambda _: None)
 
     async def test_keeps_its_loop(self):
         """Once found, the loop is kept."""
@@ -365,3 +365,19 @@ class TestThreads:
         offset = 3600.0
         assert fired.wait(HOP + 10)
         runtime.close()
+
+
+def test_a_timer_set_before_any_loop_runs_waits_for_one():
+    """A coordinator may be made while a module is imported; its timers fire once a loop is used."""
+    runtime = AsyncioRuntime()
+    fired: list[str] = []
+    runtime.call_at(runtime.now(), lambda: fired.append("kept"))
+    runtime.call_at(runtime.now(), lambda: fired.append("cancelled"))()
+
+    async def use() -> None:
+        heard = asyncio.Event()
+        runtime.call_at(runtime.now(), heard.set)
+        await asyncio.wait_for(heard.wait(), 10)
+
+    asyncio.run(use())
+    assert fired == ["kept"]

@@ -132,6 +132,12 @@ def test_nothing_is_ever_raised(token, digest):
     assert tokens.matches(token, digest) is False
 
 
+@pytest.mark.parametrize("digest", ["", "é", "\ud800", "x" * 64, "a" * 63])
+def test_a_damaged_digest_opens_nothing(digest):
+    """What a store gives back in its place is nobody's digest."""
+    assert tokens.matches(tokens.mint(), digest) is False
+
+
 def test_a_seat_without_a_digest_cannot_be_opened():
     """Before the first invitation there is no right token."""
     assert tokens.matches(tokens.mint(), None) is False

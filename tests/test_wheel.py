@@ -1,6 +1,6 @@
 """The wheel: one timer for many deadlines, none of them early, none of them late."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconnect.testing.virtual import VirtualRuntime
@@ -24,6 +24,7 @@ class Fired:
         self.log.append((key, self.runtime.now()))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 50), instants), st.floats(0, 1e6))
 def test_every_key_fires_once_never_early_and_at_most_one_tick_late(deadlines, start):
     """Whatever the instants, past ones included, and whatever the clock shows at the start."""
@@ -38,6 +39,7 @@ def test_every_key_fires_once_never_early_and_at_most_one_tick_late(deadlines, s
     assert len(fired.wheel) == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), instants | st.none(), st.floats(0, 3))))
 def test_the_last_word_on_a_key_counts(orders):
     """Armed again, earlier or later, or disarmed: only the last order is carried out."""

@@ -161,6 +161,14 @@ class IceChanged:
 
 
 @frozen
+class AttemptSucceeded:
+    """What an attempt made carries the packets of a link from now on."""
+
+    peer: str
+    attempt_id: str
+
+
+@frozen
 class AttemptFailed:
     """A link gave up an attempt by itself."""
 
@@ -222,6 +230,7 @@ PeerEvent: TypeAlias = (
     | FrameArrived
     | ChannelChanged
     | IceChanged
+    | AttemptSucceeded
     | AttemptFailed
     | DataOffered
     | FrameReached

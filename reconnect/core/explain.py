@@ -25,7 +25,7 @@ def explain_session(session: Session, now: float) -> str:
             waits = [one.player for one in session.in_game if not one.started]
             return f"resumed at frame {session.resume_frame}; waits for {_names(waits)} to play"
         case State.PAUSED:
-            waits = [_unhalted(session, one, now) for one in session.in_game]
+            waits = [_unhalted(session, one, now) for one in session.members.values()]
             return _halt(session, now, f"to know that play has stopped: {_list(waits)}")
         case State.RECONNECTING:
             waits = [_unready(one) for one in session.in_game]
@@ -43,7 +43,8 @@ def _halt(session: Session, now: float, waits: str) -> str:
 
 
 def _unhalted(session: Session, member: Member, now: float) -> str:
-    at = member.halted_at(session.policy)
+    in_game = member.player in session.players
+    at = member.halted_at(session.policy) if in_game else member.fence_until
     return f"{member.player} within {at - now:.1f} s" if at > now else ""
 
 
@@ -100,9 +101,10 @@ def _obstacles(peer: Peer, now: float) -> list[str]:
 
 
 def _link(link: PeerLink, now: float) -> str:
-    if link.up and not link.synced:
+    if not link.synced and (link.up or not link.direct):
         waiting = link.stream.waiting_messages
-        return f"{link.peer}: link up, {waiting} messages not yet acknowledged"
+        path = "link up" if link.direct else "by relay"
+        return f"{link.peer}: {path}, {waiting} messages not yet acknowledged"
     if link.up:
         return f"{link.peer}: link up, not proven yet"
     return f"{link.peer}: link down{_step(link.mending.ladder, now)}"

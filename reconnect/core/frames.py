@@ -100,7 +100,7 @@ class ProbeAnswer:
 
 @define
 class Busy:
-    """The sender is about to be silent for so many milliseconds, and is not lost."""
+    """The sender is about to be silent for so many milliseconds (16 bits), and is not lost."""
 
     ms: int
 

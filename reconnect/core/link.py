@@ -36,6 +36,8 @@ from reconnect.core.signals import Signals
 from reconnect.core.stream import Stream
 from reconnect.policy import Policy
 
+BUSY_SAID_MAX = 60.0  # a frame holds a little more, and no end excuses nearly as much
+
 
 @define(eq=False)
 class PeerLink:
@@ -62,6 +64,7 @@ class PeerLink:
     alive: bool = False
     """What `up` was when it was last looked at."""
     down_since: float = -inf
+    up_since: float = -inf
     down_cause: str | None = None
     ice: str | None = None
     unproven_since: float = -inf
@@ -84,14 +87,13 @@ class PeerLink:
         *,
         tag: int,
         policy: Policy,
-        initiator: bool,
         mends: frozenset[AttemptKind],
         random: Random,
         epoch: int,
         now: float,
     ) -> PeerLink:
-        """A link that has never been up."""
-        ladder = Ladder(policy, initiator, str(mine), random, mends)
+        """A link that has never been up; whose part it is to mend it is said later."""
+        ladder = Ladder(policy, False, str(mine), random, mends)
         ladder.lost(now, at_once=True, restartable=False)
         return cls(
             peer,
@@ -129,8 +131,18 @@ class PeerLink:
 
     @property
     def proven(self) -> bool:
-        """Up, and application data has made the round trip in this epoch."""
-        return self.up and (self.probed or not self.direct)
+        """Up, and application data has made the round trip in this epoch.
+
+        Where the coordinator carries the frames there is no link that could fail to.
+        """
+        return not self.direct or (self.up and self.probed)
+
+    @property
+    def endured_until(self) -> float:
+        """Until when play may go on although the link is down; infinity while it is not."""
+        if self.up or not self.direct:
+            return inf
+        return self.down_since + self.policy.link_grace_period
 
     @property
     def synced(self) -> bool:
@@ -188,6 +200,8 @@ class PeerLink:
         if epoch == self.epoch:
             return
         self.epoch = epoch
+        if self.alive and self.direct and self.mending.ladder.next_at != inf:
+            self._mended(now)  # a loss that healed before anybody had to stop
         self._unprove(now)
         self.stop_mark = self.stream.mark()
 
@@ -198,9 +212,8 @@ class PeerLink:
         self.unproven_since = now
 
     def channel_changed(self, is_open: bool, now: float) -> None:
-        """The adapter can carry packets now (an attempt may have opened another way), or not."""
+        """The adapter can carry packets now, or not."""
         if is_open:
-            self.mending.channel_opened(now)
             self.detector.opened(now)
             self._probe_at = now
         else:
@@ -239,7 +252,7 @@ class PeerLink:
     def busy(self, now: float, seconds: float) -> None:
         """This program is about to be silent, and says so while it can."""
         self.detector.busy(now, seconds=seconds)
-        self._replies.append(Busy(round(seconds * 1000)))
+        self._replies.append(Busy(round(1000 * min(max(seconds, 0.0), BUSY_SAID_MAX))))
 
     def hidden(self, now: float, *, hidden: bool) -> None:
         """This page went to the background, or came back."""
@@ -263,6 +276,7 @@ class PeerLink:
                 self._lost(now)
         elif self.up and not self.alive:
             self.alive = True
+            self.up_since = now
             self.stream.restored()
         if self.direct and self.proven and self.mending.ladder.next_at != inf:
             self._mended(now)
@@ -291,7 +305,7 @@ class PeerLink:
         fact: dict[str, FactValue] = {
             "peer": self.peer,
             "method": self.mending.mended(now),
-            "down_ms": round((now - self.down_since) * 1000),
+            "down_ms": round((self.up_since - self.down_since) * 1000),
             "attempts": self.mending.ladder.tried,
         }
         self.down_cause = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from typing import assert_never
 
 from attrs import define, field
 
@@ -106,6 +107,8 @@ def survivors(members: Sequence[Member], policy: Policy, hub: str) -> list[str]:
             ]
         case Topology.RELAYED | Topology.SERVER:
             clique = attached
+        case _:
+            assert_never(policy.topology)
     return [member.player for member in clique]
 
 

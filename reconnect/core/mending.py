@@ -43,8 +43,8 @@ class Mending:
     policy: Policy
     ladder: Ladder
     signals: Signals
-    opened: bool = False
-    """Whether the attempt under way has opened a channel."""
+    carries: bool = False
+    """Whether what the attempt under way has made carries packets."""
     facts: list[tuple[str, Mapping[str, FactValue]]] = field(factory=list)
     """What happened and has not been told yet."""
 
@@ -66,17 +66,20 @@ class Mending:
         elif not self.ladder.initiator and self.ladder.attempt is None:
             self._ask(effects, now, link)
 
-    def channel_opened(self, now: float) -> None:
-        """A channel is there; if an attempt is under way, it is by that attempt."""
-        self.opened = self.ladder.attempt is not None
-        if self.opened and self.ladder.next_at == inf:
+    def succeeded(self, attempt_id: str, now: float) -> None:
+        """What an attempt made carries packets; it has mended the link once that is proven."""
+        attempt = self.ladder.attempt
+        if attempt is None or attempt.id != attempt_id:
+            return
+        self.carries = True
+        if self.ladder.next_at == inf:
             self._over(Outcome.HEALED, now)
 
     def mended(self, now: float) -> str:
         """The link is proven again; by what: `self` or the kind of an attempt."""
         attempt = self.ladder.attempt
         method = "self"
-        if attempt is not None and self.opened:
+        if attempt is not None and self.carries:
             method = str(attempt.kind)
             self._over(Outcome.SUCCESS, now)
         self.ladder.mended()
@@ -107,7 +110,7 @@ class Mending:
         self.ladder.next_at = now + self.policy.attempt_timeout
 
     def _start(self, effects: list[PeerEffect], attempt: Attempt) -> None:
-        self.opened = False
+        self.carries = False
         self.signals.forget()
         effects.append(
             StartAttempt(
@@ -174,7 +177,7 @@ class Mending:
                 if not self.ladder.initiator and not current:
                     self._offered(effects, signal, now)
             case SignalKind.ABORT:
-                if current and not self.opened:
+                if current and not self.carries:
                     effects.append(AbandonAttempt(self.peer, signal.attempt_id))
                     self._over(Outcome.HEALED if link.proven else Outcome.TIMEOUT, now)
             case SignalKind.ANSWER | SignalKind.CANDIDATE:

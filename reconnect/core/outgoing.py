@@ -111,11 +111,7 @@ class Outgoing:
         """Whether a piece may go out now; one may always be on its way, and asks for room."""
         if self.lost:
             taken = size(next(iter(self.lost.values())).piece)
-        elif (
-            self.queue
-            and self.unsent < self.base + WINDOW
-            and (self.unsent < self.limit or not self.flight)
-        ):
+        elif self.queue and (self.unsent < self.limit or not self.flight):
             taken = min(DATA_MAX, len(self.queue[0][1]) - self.offset)
         else:
             return False

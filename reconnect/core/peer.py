@@ -18,6 +18,7 @@ from reconnect.core.events import (
     ApplicationClosing,
     ApplicationLeft,
     AttemptFailed,
+    AttemptSucceeded,
     BusyDeclared,
     ChannelChanged,
     ControlClosed,
@@ -91,8 +92,8 @@ class Peer(Outlook):
                 recovering=self._may_mend(link),
             )
             soonest = min(soonest, due)
-            if not self.halted and not link.up:
-                soonest = min(soonest, link.down_since + link.policy.link_grace_period)
+            if not self.halted:
+                soonest = min(soonest, link.endured_until)
         return soonest
 
     @property
@@ -172,7 +173,12 @@ class Peer(Outlook):
     def _link_event(
         self,
         effects: list[PeerEffect],
-        event: SignalMade | SignalAcked | ChannelChanged | IceChanged | AttemptFailed,
+        event: SignalMade
+        | SignalAcked
+        | ChannelChanged
+        | IceChanged
+        | AttemptSucceeded
+        | AttemptFailed,
         now: float,
     ) -> None:
         peer = event.ack.sender if isinstance(event, SignalAcked) else event.peer
@@ -188,6 +194,8 @@ class Peer(Outlook):
                 link.channel_changed(is_open, now)
             case IceChanged(_, state):
                 link.ice = state
+            case AttemptSucceeded(_, attempt_id):
+                link.mending.succeeded(attempt_id, now)
             case AttemptFailed(_, attempt_id, cause):
                 link.mending.failed(attempt_id, cause, now)
 
@@ -280,23 +288,26 @@ class Peer(Outlook):
                     self._halt(self.epoch + 1, Cause.PEER_RELOADED, now)
         for peer, wanted in needed.items():
             if peer not in self.links:
-                self.links[peer] = link = self._new_link(wanted, mine, view, now)
+                self.links[peer] = link = self._new_link(wanted, now)
                 link.open(effects)
+            # a coordinator that was started again knows the far end's kind once it has come back
+            self.links[peer].mending.ladder.initiator = self._initiates(wanted, view)
 
-    def _new_link(self, far: PlayerView, mine: PlayerView, view: View, now: float) -> PeerLink:
-        assert self.policy is not None
+    def _initiates(self, far: PlayerView, view: View) -> bool:
+        """Whether the attempts at the link to `far` are ours to begin."""
+        if (self.kind is Kind.PYTHON) != (far.kind is Kind.PYTHON):
+            return self.kind is Kind.PYTHON
         order = [one.id for one in view.players]
-        if (mine.kind is Kind.PYTHON) != (far.kind is Kind.PYTHON):
-            initiator = mine.kind is Kind.PYTHON
-        else:
-            initiator = order.index(self.player) < order.index(far.id)
+        return order.index(self.player) < order.index(far.id)
+
+    def _new_link(self, far: PlayerView, now: float) -> PeerLink:
+        assert self.policy is not None
         return PeerLink.make(
             far.id,
             far.gen,
             self.gen,
             tag=session_tag(self.session),
             policy=self.policy,
-            initiator=initiator,
             mends=self.mends,
             random=self.random,
             epoch=self.epoch,
@@ -321,7 +332,7 @@ class Peer(Outlook):
         if self.play not in (Play.ARMED, Play.PLAYING):
             return
         for link in self.links.values():
-            if not link.up and now >= link.down_since + link.policy.link_grace_period:
+            if now >= link.endured_until:
                 self._halt(self.epoch + 1, Cause.LINK_LOST, now)
                 return
 
@@ -346,7 +357,7 @@ class Peer(Outlook):
         if self.play in (Play.ARMED, Play.PLAYING):
             self._halt(self.epoch + 1, Cause.CLOSING, now)
         if self.control.attached:
-            self._report(effects, now)
+            self._report(effects, now, phase=Phase.HALTED)
         self._end(effects, Reason.CLOSED, now)
         self._let_go(effects, now)
 
@@ -433,8 +444,15 @@ class Peer(Outlook):
             or self.facts.untold
         )
 
-    def _report(self, effects: list[PeerEffect], now: float, *, attach: bool = False) -> None:
-        phase = self.phase(now)
+    def _report(
+        self,
+        effects: list[PeerEffect],
+        now: float,
+        *,
+        attach: bool = False,
+        phase: Phase | None = None,
+    ) -> None:
+        phase = phase or self.phase(now)
         links = self.link_reports()
         seq = self.control.reporting(now)
         report = Report(

@@ -82,9 +82,16 @@ class Session(Standing):
             if self.state in GOING:
                 soonest = min(soonest, member.last_report_at + policy.lease_bound)
         if self.state is State.PAUSED:
-            halted_at = max(one.halted_at(policy) for one in self.in_game)
-            soonest = min(soonest, max(0.0, halted_at))  # at once, where nobody ever played
+            soonest = min(soonest, max(0.0, self._all_halted_at))  # at once, if nobody ever played
         return soonest
+
+    @property
+    def _all_halted_at(self) -> float:
+        """From when on nobody can be playing; who has left may have an older client that does."""
+        if self.policy.topology is Topology.SERVER:
+            return -inf
+        fences = max(member.fence_until for member in self.members.values())
+        return max(fences, *(member.halted_at(self.policy) for member in self.in_game))
 
     # -- the fold --------------------------------------------------------------------------------
 
@@ -155,8 +162,8 @@ class Session(Standing):
             self._turn_away(turn, conn, report, Reason.SUPERSEDED)
             return
         if report.gen > member.gen:
-            self._seat(turn, member, report)
-        elif report.seq <= member.seq:
+            self._seat(turn, member, event)
+        if report.seq <= member.seq:
             self.stale += 1
             return
         if member.player not in self.players:
@@ -172,18 +179,18 @@ class Session(Standing):
             and not (turn.news or turn.save or turn.notices)
         )
 
-    def _seat(self, turn: _Turn, member: Member, report: Report) -> None:
+    def _seat(self, turn: _Turn, member: Member, event: ReportArrived) -> None:
         """A client that answered its offer takes the seat; the older one may still be playing."""
         promise_stands = self.state in HALTING and member.promised
-        if member.gen > 0 and not promise_stands:
+        if member.gen > 0 and not promise_stands and member.player in self.players:
             member.fence_until = max(
                 member.fence_until, member.last_report_at + self.policy.lease_bound
             )
-        if member.conn is not None:
-            turn.personal.append(Send(member.conn, self.final_view(report, Reason.SUPERSEDED)))
-            turn.closes.append(member.conn)
-            member.conn = None
-        member.gen = report.gen
+        if member.conn != event.conn:
+            self._dismiss(turn, member, Reason.SUPERSEDED)
+        member.conn = member.informed_conn = None
+        member.detached_at = turn.now
+        member.gen = event.report.gen
         member.seq = 0
         member.forget_epoch()
         member.promised = promise_stands
@@ -275,22 +282,23 @@ class Session(Standing):
             self._pause(turn, Cause.CONTROL_LOST)
         if self.state is State.RESUMED and turn.now >= self.resumed_at + self.policy.resume_timeout:
             self._pause(turn, Cause.RESUME_FAILED)
-        if self.state in HALTING and self.ends_at is not None and turn.now >= self.ends_at:
-            self._deadline_reached(turn)
         self._evaluate(turn)
+        if self.state in HALTING and self.ends_at is not None and turn.now >= self.ends_at:
+            self._deadline_reached(turn, self.ends_at)
+            self._evaluate(turn)
 
     def _lost(self, member: Member, now: float) -> bool:
         return now >= member.last_report_at + self.policy.lease_bound or (
             member.conn is None and now >= member.detached_at + self.policy.control_grace_period
         )
 
-    def _deadline_reached(self, turn: _Turn) -> None:
+    def _deadline_reached(self, turn: _Turn, ends_at: float) -> None:
         if self.state is State.RECONNECTING and self.policy.on_deadline is OnShortage.GO_ON:
             remaining = survivors(self.in_game, self.policy, self.hub)
             if self.policy.players_min <= len(remaining) < len(self.players):
                 self._go_on_with(turn, remaining)
                 return
-        self._end(turn, self._why_over(turn.now))
+        self._end(turn, self._why_over(ends_at))
 
     def _go_on_with(self, turn: _Turn, remaining: list[str]) -> None:
         dropped = [member for member in self.in_game if member.player not in remaining]
@@ -299,17 +307,12 @@ class Session(Standing):
         turn.save = turn.news = True
         for member in dropped:
             turn.notices.append(PlayerDropped(member.player, Reason.DROPPED))
-            if member.conn is not None:
-                view = self.view(member, turn.now)
-                view.state, view.reason, view.resume = State.ENDED, Reason.DROPPED, None
-                turn.personal.append(Send(member.conn, view))
-                turn.closes.append(member.conn)
-                member.conn = None
+            self._dismiss(turn, member, Reason.DROPPED)
 
-    def _why_over(self, now: float) -> Reason:
+    def _why_over(self, ends_at: float) -> Reason:
         if self.outage_started_at is None:
             return Reason.NEVER_STARTED
-        spent = self.paused_total + now - self.outage_started_at
+        spent = self.paused_total + ends_at - self.outage_started_at
         # a deadline may come a rounding error before the budget is spent to the last bit
         if self.outages > self.policy.pauses_max or spent >= self.policy.pause_budget - 1e-6:
             return Reason.BUDGET_SPENT
@@ -319,9 +322,7 @@ class Session(Standing):
 
     def _evaluate(self, turn: _Turn) -> None:
         """The rows that need no event of their own, until none of them fires."""
-        if self.state is State.PAUSED and all(
-            turn.now >= member.halted_at(self.policy) for member in self.in_game
-        ):
+        if self.state is State.PAUSED and turn.now >= self._all_halted_at:
             self._move(turn, Trigger.RECOVER)
             turn.notices.append(Reconnecting(self.missing))
         if (
@@ -392,6 +393,15 @@ class Session(Standing):
         self.paused_total += length
         self.outage_started_at = None
         return length
+
+    def _dismiss(self, turn: _Turn, member: Member, reason: Reason) -> None:
+        """The end for the client that has the seat, if it is there to be told."""
+        if member.conn is not None:
+            view = self.view(member, turn.now)
+            view.state, view.reason, view.resume = State.ENDED, reason, None
+            turn.personal.append(Send(member.conn, view))
+            turn.closes.append(member.conn)
+            member.conn = None
 
     def _turn_away(self, turn: _Turn, conn: int, report: Report, reason: Reason) -> None:
         turn.personal.append(Send(conn, self.final_view(report, reason)))

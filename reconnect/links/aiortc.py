@@ -166,6 +166,7 @@ class AiortcLink:
         self._current = path
         self._logger.info("reconnect.path_opened", attempt_id=path.attempt_id)
         self.path_state(path)
+        self._say(self._hears.succeeded, path.attempt_id)
         self._say(self._hears.channel, True)
 
     def path_state(self, path: Path) -> None:

@@ -6,27 +6,29 @@ wrapped. Why, with aiortc 1.16:
 * a dead path has to be packet loss: an exception while sending ends tasks that nobody awaits,
   and leaves SCTP without its timer;
 * an empty UDP datagram, which anybody can send, ends the connection;
-* a far end that breaks the rules of SCTP ends a task that nobody awaits;
+* a far end that breaks the rules of SCTP, and a connection that is closed while it is being made,
+  raise in tasks that nobody awaits;
 * a connection that is closed in the moment in which it is made keeps a task for ever;
 * gathering waits 5 s for a STUN server that does not answer, and never offers 127.0.0.1.
 
 The private names: `RTCIceGatherer._connection`, `RTCIceTransport._connection`, `._recv`, `._send`,
-`RTCDtlsTransport._send_data`, `RTCSctpTransport._handle_data`.
+`RTCDtlsTransport._send_data`, `RTCSctpTransport._handle_data`. An ICE restart will need no others
+to put one agent after another in the same place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aioice import Candidate, Connection
-from aiortc import RTCIceServer, RTCPeerConnection
+from aiortc import InvalidStateError, RTCIceServer, RTCPeerConnection
 from aiortc.rtcicetransport import connection_kwargs
 
 GATHERING_TIMEOUT = 1  # s; both ends gather, one after the other, within one attempt (3 s)
 
-Packets: TypeAlias = Callable[[bytes], Awaitable[None]]
+Step: TypeAlias = Callable[[Any], Awaitable[None]]
 
 
 class LinkConnection(Connection):
@@ -88,25 +90,28 @@ def install(
     transport._recv = connection.recv
     transport._send = connection.send
 
-    def lossy(send: Packets) -> Packets:
-        async def send_data(data: bytes) -> None:
-            with suppress(ConnectionError):
-                await send(data)
-
-        return send_data
-
-    def watched(handle: Packets) -> Packets:
-        async def handle_data(data: bytes) -> None:
-            try:
-                await handle(data)
-            except Exception as error:
-                broken(error)
-
-        return handle_data
-
-    _wrap(sctp.transport, "_send_data", lossy)
-    _wrap(sctp, "_handle_data", watched)
+    _catch(sctp.transport, "_send_data", ConnectionError, _ignore)
+    _catch(sctp, "_handle_data", Exception, broken)
+    _catch(transport, "start", InvalidStateError, _ignore)
 
 
-def _wrap(owner: object, name: str, wrapper: Callable[[Packets], Packets]) -> None:
-    setattr(owner, name, wrapper(getattr(owner, name)))
+def _catch(
+    owner: object,
+    name: str,
+    kind: type[Exception],
+    then: Callable[[Exception], None],
+) -> None:
+    """Let a method of this object not raise `kind` any more."""
+    step: Step = getattr(owner, name)
+
+    async def caught(argument: Any) -> None:
+        try:
+            await step(argument)
+        except kind as error:
+            then(error)
+
+    setattr(owner, name, caught)
+
+
+def _ignore(error: Exception) -> None:
+    """It says that the path is dead, or closed; both are heard in other ways."""

@@ -10,6 +10,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
+    RTCIceTransport,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -212,8 +213,7 @@ class Path:
 
     def _describe(self, pc: RTCPeerConnection) -> None:
         """Tell the far end; the candidates are in it, because aiortc gathers before it returns."""
-        assert pc.sctp is not None, "every path has a data channel"
-        if not pc.sctp.transport.transport.iceGatherer.getLocalCandidates():
+        if not _ice(pc).iceGatherer.getLocalCandidates():
             raise NoAddress
         said = pc.localDescription
         if not self._stopped:
@@ -225,11 +225,10 @@ class Path:
         try:
             text = read_candidate(payload)
             if text == "":
-                await pc.addIceCandidate(None)
+                await _ice(pc).addRemoteCandidate(None)
             elif text is not None:
                 candidate = candidate_from_sdp(text.removeprefix("candidate:"))
-                candidate.sdpMLineIndex = 0  # the one section there is
-                await pc.addIceCandidate(candidate)
+                await _ice(pc).addRemoteCandidate(candidate)
         except RemoteProtocolError as error:
             self._logger.warning("reconnect.signal_refused", code=error.code, detail=error.detail)
         except Exception as error:
@@ -278,3 +277,9 @@ class Path:
         if self.state in ("failed", "closed"):
             # a path that dies without a word is closed by aiortc itself, after half a minute
             self._end(f"connection_{self.state}")
+
+
+def _ice(pc: RTCPeerConnection) -> RTCIceTransport:
+    """The one transport that a peer connection for one data channel has."""
+    assert pc.sctp is not None, "every path has a data channel"
+    return pc.sctp.transport.transport

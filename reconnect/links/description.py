@@ -23,7 +23,7 @@ PAYLOAD_MAX = 16 * 1024  # browsers with many interfaces send 3 to 6 KiB
 CANDIDATES_MAX = 32  # each one has us knock at an address that the far end has chosen
 MESSAGE_SIZE = 65536  # what RFC 8841 assumes where nothing is said; our packets are far smaller
 
-# the second form is that of aiortc before 1.10 and of very old browsers
+# the second form is that of aiortc before 1.14 and of very old browsers
 MEDIA = re.compile(
     r"m=application \d{1,5} ((UDP|TCP)/DTLS/SCTP webrtc-datachannel|DTLS/SCTP (?P<port>\d{1,5}))",
     re.ASCII,
@@ -75,8 +75,8 @@ def read_description(payload: str, *, kind: str) -> str:
     media = [MEDIA.fullmatch(line) for line in lines if line.startswith("m=")]
     if len(media) != 1 or media[0] is None:
         _malformed(f"the {kind} is not for one data channel section alone")
-    if port := media[0]["port"]:
-        found.setdefault("sctp-port", port)
+    if ATTRIBUTES["sctp-port"].fullmatch(media[0]["port"] or ""):
+        found.setdefault("sctp-port", media[0]["port"])
     if missing := ATTRIBUTES.keys() - found.keys():
         _malformed(f"the {kind} has no valid {', '.join(sorted(missing))}")
     if kind == "answer" and found["setup"] == "actpass":

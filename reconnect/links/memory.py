@@ -182,14 +182,14 @@ class MemoryLink:
         self._attempt = attempt
         match kind:
             case AttemptKind.RESTART if self._connection is None:
-                self._fail("no_connection")
+                self._fail(attempt, "no_connection")
                 return
             case AttemptKind.RESTART:
                 attempt.connection = self._connection
             case AttemptKind.REBUILD:
                 attempt.connection = self._space.name("connection") if offers else None
             case AttemptKind.RELAY:
-                self._fail("not_a_path")
+                self._fail(attempt, "not_a_path")
                 return
         if offers:
             self._later(GATHERING, partial(self._describe, attempt, SignalKind.OFFER))
@@ -205,14 +205,14 @@ class MemoryLink:
         try:
             said = {key: str(value) for key, value in json.loads(payload).items()}
         except (ValueError, AttributeError):
-            self._fail("malformed")
+            self._fail(attempt, "malformed")
             return
         match kind:
             case SignalKind.OFFER if not attempt.offers and not attempt.described:
                 if attempt.kind is AttemptKind.REBUILD:
                     attempt.connection = said.get("connection")
                 if attempt.connection != said.get("connection"):
-                    self._fail("no_connection")
+                    self._fail(attempt, "no_connection")
                     return
                 self._later(GATHERING, partial(self._describe, attempt, SignalKind.ANSWER))
             case SignalKind.ANSWER if attempt.offers:
@@ -311,13 +311,11 @@ class MemoryLink:
         self._channel = self._channel or is_new
         if self._hears is not None:
             self._hears.ice("connected")
+            self._hears.succeeded(attempt.id)
         if is_new and self._hears is not None:
             self._hears.channel(True)
 
-    def _fail(self, cause: str) -> None:
-        attempt = self._attempt
-        if attempt is None:
-            return
+    def _fail(self, attempt: Attempt, cause: str) -> None:
         self._void()
 
         def tell() -> None:

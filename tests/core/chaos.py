@@ -9,12 +9,13 @@ from random import Random
 from typing import Any
 
 from reconnect.core import events as ev
-from reconnect.core.messages import AttemptKind, ErrorCode, Kind
+from reconnect.core.control import DIAL_TIMEOUT, GIVE_UP_TIMEOUT, REDIAL_MAX
+from reconnect.core.messages import AttemptKind, ErrorCode, Kind, Reason
 from reconnect.core.outlook import Play
 from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError, StreamFull
-from reconnect.policy import Policy, Topology
-from tests.core.laws import Laws
+from reconnect.policy import OnShortage, Policy
+from tests.core.laws import OVER, WAITING, Laws
 from tests.core.world import Client, World
 
 NAMES = ["ann", "ben", "cas", "dee"]
@@ -28,10 +29,11 @@ ENOUGH = 5.0  # an outage that has so long to go when the harm stops is survived
 
 def drawn_policy(random: Random) -> Policy:
     """Short times, so that much happens in little time; otherwise anything."""
+    lease = random.choice([1.0, 1.5])
     some: dict[str, Any] = {
         "topology": random.choice(["mesh", "mesh", "star", "relayed", "server"]),
-        "outage_timeout": random.choice([3.0, 6.0, 9.0]),
-        "lease": random.choice([1.0, 1.5]),
+        "outage_timeout": random.choice([1.2 * lease + 0.3, 3.0, 6.0, 9.0]),
+        "lease": lease,
         "start_timeout": random.choice([6.0, 15.0, None]),
         "on_deadline": random.choice(["end", "go_on"]),
         "on_leave": random.choice(["end", "go_on"]),
@@ -70,7 +72,7 @@ class History:
         self.done: list[str] = []
         for player in self.players:
             if self.random.random() < 0.9:
-                self.world.after(self.random.uniform(0.0, 0.5), lambda who=player: self.enter(who))
+                self.world.after(self.random.uniform(0.0, 0.5), lambda who=player: self._fill(who))
 
     def enter(self, player: str) -> Client:
         kind = self.random.choice([Kind.PYTHON, Kind.PYTHON, Kind.BROWSER])
@@ -82,6 +84,8 @@ class History:
         """Harm and cooperation, then calm; fails where a law is broken or nothing is decided."""
         self.world.run(self.random.choice([0.3, 1.5, 1.5]))
         for _ in range(steps):
+            if self.world.stored.state is State.ENDED and self.random.random() < 0.3:
+                break
             self.steps += 1
             if self.random.random() < 0.5:
                 self.cooperate()
@@ -91,7 +95,7 @@ class History:
                 deed(self)
             self.use()
             self.world.run(self.random.choice([0.01, 0.05, 0.2, 0.5, 1.0]))
-        if self.random.random() < 0.25:
+        if self.random.random() < 0.15:
             self.doom()
         else:
             self.calm_down()
@@ -108,19 +112,26 @@ class History:
             lambda one=conn: world.unclog(one) for conn in world.conns.values() if conn.clogged
         ]
         repairs += [
-            lambda one=client: setattr(one, "offline", False)
+            lambda one=client: self._hears_again(one)
             for client in world.living
-            if client.offline
+            if client.offline or client.deaf
         ]
         repairs += [lambda who=player: self._fill(who) for player in self._vacant()]
         if repairs:
             self.random.choice(repairs)()
         world.run(self.random.choice([0.2, 0.6, 1.2]))
 
+    def _hears_again(self, client: Client) -> None:
+        client.offline = client.deaf = False
+        if client.conn is not None:
+            self.world.unclog(client.conn)
+
     def _no_loss(self) -> None:
         self.world.loss = 0.0
 
     def _fill(self, player: str) -> None:
+        if any(client.player == player for client in self.world.living):
+            self.harm()  # two clients of one player are a fault, who ever is to blame
         self.enter(player)
 
     def _vacant(self) -> list[str]:
@@ -156,7 +167,7 @@ class History:
         for conn in world.conns.values():
             world.unclog(conn)
         for client in world.clients.values():
-            client.offline = False
+            client.offline = client.deaf = False
             if client.awake_at > world.now:
                 client.awake_at = client.due = world.now
         for player in self._vacant():
@@ -168,32 +179,48 @@ class History:
         self.mend_all()
         while world.session is None:
             world.run(0.1)
-        ends_at = world.session.ends_at
         hopeful = self._hopeful()
-        limit = world.now + policy.lease_bound + policy.silence_timeout + TAIL
-        limit = max(limit, world.now + (ends_at - world.k_now if ends_at else 0.0) + TAIL)
-        extended = 0
-        while not self.decided():
+        # so long may it take until what was done before is noticed
+        discovered = world.now + policy.lease_bound + policy.silence_timeout
+        if any(client.peer.policy is None for client in world.living):
+            discovered = max(discovered, world.now + DIAL_TIMEOUT + REDIAL_MAX)
+        undecided_at = decided_at = world.now
+        limit = discovered
+        while decided_at < discovered or decided_at - undecided_at < policy.lease_bound:
             world.run(0.05)
-            if world.now > limit:
-                # an outage that began after the calm is a late discovery of earlier harm
-                assert extended < 3, f"undecided: {self.state_of_affairs()}"
-                ends_at = world.session.ends_at
-                later = world.now + (ends_at - world.k_now if ends_at is not None else 0.0) + TAIL
-                assert later > limit + TAIL, f"undecided: {self.state_of_affairs()}"
-                limit, extended = later, extended + 1
-            for player in self._vacant():
-                if world.stored.state is not State.ENDED:
+            if world.stored.state is not State.ENDED:
+                for player in self._vacant():
                     self._fill(player)
+            limit = max(limit, self._game_over_at())
+            decided_at = world.now
+            if not self.decided():
+                undecided_at = world.now
+                assert world.now < limit + TAIL, f"undecided: {self.state_of_affairs()}"
+                assert world.now < discovered + self._longest(), f"I5d: {self.state_of_affairs()}"
+        assert world.session is not None
         if hopeful:
             assert world.session.state is State.CONNECTED, f"I5b: {self.state_of_affairs()}"
-        world.run(policy.lease_bound)
-        assert self.decided(), f"not stable: {self.state_of_affairs()}"
-        self.one_outcome()
+
+    def _game_over_at(self) -> float:
+        """When the outage that is open ends the game, on the world's clock."""
+        session = self.world.session
+        if session is None or session.ends_at is None:
+            return -inf if session is None or session.state in OVER else inf
+        return session.ends_at - self.world.k_offset
+
+    def _longest(self) -> float:
+        policy = self.world.policy
+        times = 2 if policy.on_deadline is OnShortage.GO_ON else 1
+        return times * policy.outage_timeout + (policy.start_timeout or 10.0) + TAIL
 
     def _hopeful(self) -> bool:
         session, policy = self.world.session, self.world.policy
         if session is None or session.state is State.ENDED:
+            return False
+        if any(
+            client.peer.reason == Reason.LEFT and client.player in session.players
+            for client in self.world.clients.values()
+        ):
             return False
         left = inf if session.ends_at is None else session.ends_at - self.world.k_now
         opens = session.state is State.CONNECTED
@@ -206,6 +233,9 @@ class History:
         """Something stays broken for ever; nevertheless everything comes to an end."""
         world, policy = self.world, self.world.policy
         self.mend_all()
+        self.harm()
+        while world.session is None:
+            world.run(0.1)
         gone: Client | None = None
         if policy.topology.peer_to_peer and self.random.random() < 0.5:
             one, other = self.random.sample(self.players, 2)
@@ -215,21 +245,22 @@ class History:
             gone.offline = True
             if gone.conn is not None:
                 world.break_conn(gone.conn, client_sees=0.1, server_sees=inf)
-        world.run(
-            4.0
+        # each time that is waited for, once more, and what a client without a policy takes for one
+        until = (
+            world.now
+            + GIVE_UP_TIMEOUT
             + 3 * (policy.outage_timeout + policy.lease_bound)
             + (policy.start_timeout or 0.0)
-            + policy.give_up_timeout
         )
-        session = world.session
+        while not self._come_to_an_end(gone):
+            world.run(0.5)
+            assert world.now < until, f"I5c: {self.state_of_affairs()}"
+
+    def _come_to_an_end(self, gone: Client | None) -> bool:
+        session = self.world.session
         assert session is not None
-        if session.state is not State.CONNECTED and policy.start_timeout is not None:
-            assert session.state is State.ENDED, f"I5c: {self.state_of_affairs()}"
-        if gone is not None:
-            assert gone.peer.ended, f"I5c: {self.state_of_affairs()}"
-        if session.state is not State.PAUSED and session.state is not State.RECONNECTING:
-            assert self.decided(), f"I5c: {self.state_of_affairs()}"
-            self.one_outcome()
+        waits_for_ever = session.ends_at is None and session.state in WAITING
+        return (gone is None or gone.peer.ended) and (self.decided() or waits_for_ever)
 
     def decided(self) -> bool:
         """Whether all play in one epoch, or the game is over for all."""
@@ -249,14 +280,6 @@ class History:
                 if not client.peer.ended
             )
         )
-
-    def one_outcome(self) -> None:
-        """I1 at rest: the coordinator has ended if and only if every client has."""
-        session = self.world.session
-        assert session is not None
-        for client in self.world.clients.values():
-            if client.alive and session.state is State.ENDED:
-                assert client.peer.ended
 
     def state_of_affairs(self) -> str:
         session = self.world.session
@@ -385,6 +408,49 @@ def coordinator_crashes(history: History) -> None:
         )
 
 
+def coordinator_stalls(history: History) -> None:
+    history.harm()
+    history.world.stand_still(history.random.choice([0.2, 0.6, 1.4, 2.5]))
+
+
+def does_not_hear_of_the_resume(history: History) -> None:
+    """One that has said that it is ready is heard from then on, but hears nothing."""
+    world, session = history.world, history.world.session
+    for _ in range(20):
+        if session is None or session.state is State.RECONNECTING:
+            break
+        world.run(0.05)
+    ready = [
+        client
+        for client in world.living
+        if session and client.conn and session.members[client.player].ready
+    ]
+    if client := history.random.choice(ready) if ready else history.someone():
+        history.harm()
+        client.deaf = True
+        if client.conn is not None:
+            client.conn.clogged.add("down")
+        world.run(history.random.choice([0.5, world.policy.resume_timeout + 0.5]))
+
+
+def things_come_again(history: History) -> None:
+    """Reports and views that have arrived arrive once more, long after."""
+    world = history.world
+    for event in history.random.sample(world.reports, min(3, len(world.reports))):
+        if event.report.gen > 0 and event.conn in world.conns:
+            world.to_session(event)
+    for client, view in history.random.sample(world.views, min(5, len(world.views))):
+        if view.view.version < client.peer.version:
+            world.tell(client, view)
+
+
+def returns(history: History) -> None:
+    """A player who is no member any more comes back."""
+    gone = [player for player in history.players if player not in history.world.stored.players]
+    if gone:
+        history.enter(history.random.choice(gone))
+
+
 def store_is_slow(history: History) -> None:
     history.world.slow_store = not history.world.slow_store
 
@@ -439,6 +505,11 @@ DEEDS: tuple[Callable[[History], None], ...] = (
     stalls,
     coordinator_crashes,
     coordinator_crashes,
+    coordinator_stalls,
+    does_not_hear_of_the_resume,
+    does_not_hear_of_the_resume,
+    things_come_again,
+    returns,
     store_is_slow,
     leaves,
     host_ends,
@@ -447,4 +518,3 @@ DEEDS: tuple[Callable[[History], None], ...] = (
     page_is_hidden,
     is_busy,
 )
-TOPOLOGIES = tuple(Topology)

@@ -9,7 +9,6 @@ from attrs import frozen
 
 from reconnect.core import effects as fx
 from reconnect.core import events as ev
-from reconnect.core.control import Dialled
 from reconnect.core.member import Member
 from reconnect.core.messages import FINAL_ERRORS, Cause, Phase, Reason, Report, ShortView, View
 from reconnect.core.notices import Connected, Paused, PlayerDropped, Reconnecting, Resumed
@@ -112,14 +111,12 @@ class ClientBefore:
     state: State
     epoch: int
     version: int
+    gen: int
+    ack: int
+    view: View | None
     gens: dict[str, int]
     proven: frozenset[str]
-    dialled: Dialled
     attached: bool
-    heard_at: float
-    report_at: float
-    acked_at: float
-    leaving: bool
 
     @classmethod
     def of(cls, peer: Peer) -> ClientBefore:
@@ -129,14 +126,12 @@ class ClientBefore:
             peer.state,
             peer.epoch,
             peer.version,
+            peer.gen,
+            control.ack,
+            peer.view,
             {name: link.generation for name, link in peer.links.items()},
             frozenset(name for name, link in peer.links.items() if link.proven),
-            control.dialled,
             control.attached,
-            control.heard_at,
-            control.report_at,
-            control.acked_at,
-            peer.leaving,
         )
 
 
@@ -174,7 +169,9 @@ def _client_rows(
             pass
     if before.play is Play.ARMED and peer.play is Play.PLAYING:
         yield "start instant"
-    if peer.halted and any(link.proven for name, link in _direct(peer) if name not in before.proven):
+    if peer.halted and any(
+        link.proven for name, link in _direct(peer) if name not in before.proven
+    ):
         yield "link proven while halted"
     if any(isinstance(one, fx.StartAttempt) for one in effects):
         yield "recovery"
@@ -408,4 +405,6 @@ def _time_rows(
         if session.reason == Reason.BUDGET_SPENT:
             yield "3c deadline: budget_spent"
         else:
-            yield f"3c deadline in {before.state}: {session.reason}"
+            # a stall may have let a pause and its deadline fall together
+            waited = before.state if before.state in HALTING else State.PAUSED
+            yield f"3c deadline in {waited}: {session.reason}"

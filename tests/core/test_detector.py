@@ -147,7 +147,7 @@ class TestLife:
             assert end.rtt == pytest.approx(0.04)
             assert end.evidence(lab.now).silent_for < 0.3
 
-    @pytest.mark.parametrize("dark_from", [10.0 + n / 37 for n in range(20)])
+    @pytest.mark.parametrize("dark_from", [10.0 + n / 37 for n in range(10)])
     def test_a_dead_path_is_found(self, dark_from):
         """Both ends find out at most a second after the last they heard, whenever that was."""
         lab = Lab(dark_from=dark_from)
@@ -201,6 +201,14 @@ class TestLife:
             silent_for=pytest.approx(0.09), unanswered=0, stall=0.0, hidden=False
         )
 
+    def test_an_answer_calms_it(self):
+        """When something is heard, the next heartbeat is a whole interval after the last."""
+        one = alive()
+        one.due(0.25)
+        assert one.deadline == pytest.approx(0.35)
+        one.heard(0.3)
+        assert one.deadline == 0.5
+
     def test_nothing_to_do_before_the_deadline(self):
         """A call too early asks for nothing and changes nothing."""
         one = alive()
@@ -237,6 +245,15 @@ class TestOwnFault:
         assert one.evidence(5.0) == Evidence(silent_for=5.0, unanswered=1, stall=4.75, hidden=False)
         lost_at, _ = until_lost(one, 5.0)
         assert lost_at == 6.0
+
+    def test_each_silence_has_its_own_excuses(self):
+        """However often the loop has stalled before, a stall after a sign of life is excused."""
+        one = alive()
+        for n in range(2 * EXCUSES):
+            one.heard(n * 5.0)
+            one.due(n * 5.0 + 0.25)
+            one.due(n * 5.0 + 4.0)
+            assert one.liveness is ALIVE
 
     def test_a_loop_that_stalls_for_ever(self):
         """Stall after stall, with nothing heard in between, does not hide a loss for good."""
@@ -328,7 +345,7 @@ class TestExcuses:
         for n in range(10):
             one.busy(n / 10, seconds=math.inf)
         lost_at, _ = until_lost(one, 1.0)
-        assert lost_at <= BUSY_MAX + 1.0 + EXCUSES
+        assert lost_at == pytest.approx(BUSY_MAX + 1.0)
 
     @pytest.mark.parametrize("seconds", [0.0, -5.0, math.nan])
     def test_announcing_nothing(self, seconds):
@@ -415,11 +432,11 @@ class TestFalseAlarms:
         ("loss", "burst"), [(0.0, 1), (0.05, 1), (0.1, 1), (0.05, 3), (0.1, 3)]
     )
     def test_none_up_to_ten_percent(self, loss, burst):
-        """Half an hour of two idle ends and a lossy path pauses nobody."""
+        """A quarter of an hour of two idle ends and a lossy path pauses nobody."""
         lab = Lab(loss=loss, burst=burst, seed=4)
-        lab.run(HOUR / 2)
+        lab.run(HOUR / 4)
         assert lab.losses == []
-        assert lab.packets > 14 * HOUR / 2
+        assert lab.packets > 14 * HOUR / 4
 
     def test_a_useless_path_is_lost(self):
         """With four of five packets lost, the link is found lost again and again."""

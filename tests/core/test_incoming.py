@@ -134,6 +134,19 @@ class TestRoom:
             assert len(inbox.partial) <= bytes_max
             assert all(inbox.expected < seq < promised for seq in inbox.early)
 
+    def test_a_promise_outlives_a_long_message(self):
+        """When a long message is complete and fills the inbox, what was promised still counts."""
+        inbox = incoming(bytes_max=3 * DATA_MAX)
+        for seq in range(3):
+            inbox.piece(piece(seq, bytes(DATA_MAX), last=seq == 2), 0.0)
+            ack = inbox.ack()
+        assert ack == Ack(3, 0, 2)
+        inbox.piece(piece(3), 0.0)
+        inbox.piece(piece(4), 0.0)
+        inbox.piece(piece(5), 0.0)
+        assert inbox.refused == 1
+        assert inbox.ack() == Ack(5, 0, 0)
+
     def test_no_room(self):
         """A piece beyond the promise is not taken in, and the sender hears so at once."""
         inbox = incoming(messages_max=2)

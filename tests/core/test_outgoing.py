@@ -116,6 +116,17 @@ class TestLoss:
         out.ack(Ack(0, (1 << 19) - 1, WINDOW))
         assert out.due(0.0) == []
 
+    def test_a_new_path_gets_the_oldest_first(self):
+        """After a restart all goes again in the order of its numbers, lost before or not."""
+        out = outgoing()
+        for n in range(5):
+            out.send(b"x", GAME)
+            out.due(n * 0.01)
+        out.ack(Ack(0, 0b11 << 2, WINDOW))
+        out.restart()
+        assert numbers(out.due(0.05)) == [0, 1, 2]
+        assert out.resent == 3
+
     def test_an_answer_to_what_was_given_up(self):
         """A piece that arrived after all is not sent again."""
         out = sending(b"0", b"1")

@@ -294,8 +294,10 @@ def host(drama: Watched, _player: str, choice: int) -> None:
 
 SELFISH = {
     one.__name__: one
-    for one in (report, ask, far_ahead, repeat, older_client, knock, enter, dial, lose, leave)
-    + (reload_on_the_same_line, until_due, wait, unnoticed, frame, token, restart, host)
+    for one in (
+        *(report, ask, far_ahead, repeat, older_client, knock, enter, dial, lose, leave),
+        *(reload_on_the_same_line, until_due, wait, unnoticed, frame, token, restart, host),
+    )
 }
 VERBS = {"cooperate": cooperate, "everybody_cooperates": everybody_cooperates} | SELFISH
 OFTEN = ["cooperate"] * 6 + ["everybody_cooperates"] * 6 + ["until_due"] * 3 + ["lose"] * 2
@@ -332,8 +334,8 @@ STEPS = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(POLICIES), st.integers(2, 3), STEPS)
 def test_the_invariants_hold_in_every_history(policy, players, steps):
-    """I1, I2, I11, D, P: nothing raises, `ended` is never left, nobody is resumed or dropped while an
-    older client may play, a deadline is pending exactly in paused, reconnecting and resumed,
+    """I1, I2, I11, D, P: nothing raises, `ended` is never left, reconnecting begins when nobody
+    can be playing, a deadline is pending exactly in paused, reconnecting and resumed,
     paused_total is the sum of the outages, and after TimePassed nothing is due any more.
     """
     live(policy, players, steps)

@@ -173,6 +173,8 @@ def test_a_report_numbered_0_takes_the_seat_and_says_nothing():
     assert drama.stored.seats[0].gen == gen
     assert conn not in drama.receivers
     assert drama.state is CONNECTED
+    drama.wait(drama.policy.control_grace_period - 0.001, "ben")
+    assert drama.state is CONNECTED
 
 
 def test_a_new_client_has_no_links_and_has_not_started():
@@ -349,6 +351,16 @@ def test_a_fence_outlives_the_player_who_leaves():
     drama.wait(heard_at + drama.policy.lease_bound - drama.now - 0.001, "ann", "ben")
     assert drama.state is PAUSED
     drama.wait(0.002, "ann", "ben")
+    assert drama.state is RECONNECTING
+
+
+def test_the_new_page_of_who_has_left_holds_nobody_up():
+    """Whoever left plays no more: another client of that player starts no fence to wait for."""
+    drama = Drama("ann", "ben", "cas", on_leave="go_on").play()
+    drama.says("cas", LEFT)
+    drama.enters("cas")
+    drama.says("ann")
+    drama.says("ben")
     assert drama.state is RECONNECTING
 
 

@@ -405,6 +405,7 @@ def test_an_outage_has_no_say_while_all_are_about_to_play():
     drama.wait(29.0, "ann", "ben")
     drama.resume()
     drama.wait(2.0, "ann", "ben")
+    drama.due()
     assert drama.state is RESUMED
     drama.says("ben", HALTED, 3)
     assert drama.state is PAUSED

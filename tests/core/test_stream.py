@@ -449,12 +449,11 @@ class TestTiming:
         one.due(0.0, up=True)
         for _ in range(5):
             one.due(one.deadline, up=True)
-        one.receive(Ack(0, 0b1, WINDOW), 3.0)
         one.restored()
-        assert one.deadline is not None
+        assert one.deadline < 3.0
         ack, *pieces = one.due(3.0, up=True)
         assert isinstance(ack, Ack)
-        assert [piece.seq for piece in pieces] == [0, 2]
+        assert [piece.seq for piece in pieces] == [0, 1, 2]
         assert one.deadline == pytest.approx(3.25)
 
 

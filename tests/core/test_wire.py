@@ -36,7 +36,7 @@ from tests.core.wire_values import claims, from_client, from_coordinator, ids, r
 ENVELOPE = {"v": 1, "session": "s"}
 EXAMPLES = [
     (
-        Report(1, 12, 3, Phase.PLAYING, 7, frame=1234, rtt=0.0421),
+        Report(1, 12, 3, Phase.PLAYING, 7, frame=1234, rtt=1.0011),
         {
             "type": "report",
             "gen": 1,
@@ -45,7 +45,7 @@ EXAMPLES = [
             "phase": "playing",
             "version": 7,
             "frame": 1234,
-            "rtt_ms": 42,
+            "rtt_ms": 1001,
         },
     ),
     (
@@ -57,10 +57,13 @@ EXAMPLES = [
             7,
             cause=Cause.LINK_LOST,
             links={
-                "bob": LinkReport(False, Cause.LINK_LOST, 2, AttemptKind.REBUILD),
+                "bob": LinkReport(False, Cause.LINK_LOST, 1, AttemptKind.REBUILD),
                 "eve": LinkReport(True),
             },
-            facts=(Fact(5, "link_lost", 0.25, {"ice": "failed", "lag": 0.5}), Fact(6, "hidden", 0)),
+            facts=(
+                Fact(5, "link_lost", 1.003, {"ice": "failed", "lag": 1}),
+                Fact(6, "hidden", 0),
+            ),
             kind=Kind.BROWSER,
         ),
         {
@@ -73,19 +76,24 @@ EXAMPLES = [
             "frame": 0,
             "cause": "link_lost",
             "links": {
-                "bob": {"up": False, "cause": "link_lost", "attempt": 2, "kind": "rebuild"},
+                "bob": {"up": False, "cause": "link_lost", "attempt": 1, "kind": "rebuild"},
                 "eve": {"up": True},
             },
             "facts": [
-                {"n": 5, "kind": "link_lost", "ago_ms": 250, "data": {"ice": "failed", "lag": 0.5}},
+                {
+                    "n": 5,
+                    "kind": "link_lost",
+                    "ago_ms": 1003,
+                    "data": {"ice": "failed", "lag": 1},
+                },
                 {"n": 6, "kind": "hidden", "ago_ms": 0},
             ],
             "kind": "browser",
         },
     ),
     (
-        ShortView(7, 1, 13, 0.0004),
-        {"type": "view", "version": 7, "gen": 1, "ack": 13, "held_ms": 0},
+        ShortView(7, 1, 13, 1.001),
+        {"type": "view", "version": 7, "gen": 1, "ack": 13, "held_ms": 1001},
     ),
     (
         View(
@@ -95,9 +103,9 @@ EXAMPLES = [
             (PlayerView("alice", 1, Kind.PYTHON, True, Phase.READY, {"bob": True}),),
             1,
             13,
-            0.003,
-            resume=Resume(1234, 3.0),
-            remaining=27.5,
+            1.005,
+            resume=Resume(1234, 2.002),
+            remaining=2.006,
             cause="link_lost",
             policy=Policy(),
         ),
@@ -118,9 +126,9 @@ EXAMPLES = [
             ],
             "gen": 1,
             "ack": 13,
-            "held_ms": 3,
-            "resume": {"frame": 1234, "start_in_ms": 3000},
-            "remaining_ms": 27500,
+            "held_ms": 1005,
+            "resume": {"frame": 1234, "start_in_ms": 2002},
+            "remaining_ms": 2006,
             "cause": "link_lost",
             "policy": policy_to_wire(Policy()),
         },

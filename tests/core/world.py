@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from itertools import count
 from math import inf
@@ -26,7 +27,6 @@ from reconnect.core.messages import (
     AttemptKind,
     Error,
     ErrorCode,
-    Kind,
     ShortView,
     Signal,
     SignalAck,
@@ -77,7 +77,8 @@ class End:
     """The other end of the channel that is there, if one is."""
     flow: list[bool] = field(factory=lambda: [True])
     """Whether the channel's flows live; shared by its two ends."""
-    attempts: set[str] = field(factory=set)
+    attempts: dict[str, AttemptKind] = field(factory=dict)
+    """Those that are under way."""
 
 
 @define(eq=False)
@@ -98,6 +99,8 @@ class Client:
     conn: Conn | None = None
     offline: bool = False
     """Dials fail."""
+    deaf: bool = False
+    """What the coordinator says waits, on every connection; what it is told arrives."""
     ends: dict[str, End] = field(factory=dict)
     due: float = -inf
     last: float = -inf
@@ -112,7 +115,7 @@ class Client:
     @property
     def silent(self) -> bool:
         """Whether nothing can be asked of it any more."""
-        return not self.alive or (self.peer.ended and not self.peer.leaving)
+        return not self.alive or (self.peer.ended and self.peer.deadline == inf)
 
 
 class World:
@@ -124,7 +127,8 @@ class World:
         self.now = 0.0
         self.agenda: list[tuple[float, int, Deed]] = []
         self.ids = count(1)
-        self.digest = blake2b(digest_size=16)
+        self.digest: blake2b | None = None
+        """Of every event and its effects, where one is wanted."""
         self.clients: dict[str, Client] = {}
         """Every client there ever was, by name."""
         self.conns: dict[int, Conn] = {}
@@ -132,6 +136,9 @@ class World:
         self.blocked: set[tuple[str, str]] = set()
         """From whom to whom no packet gets through."""
         self.loss = 0.0
+        self.reports: deque[ev.ReportArrived] = deque(maxlen=100)
+        self.views: deque[tuple[Client, ev.ViewArrived]] = deque(maxlen=100)
+        """What has arrived and might arrive once more."""
         self.offers: dict[str, End] = {}
         self.ear: Ear = Ear()
         # the coordinator's process
@@ -144,6 +151,8 @@ class World:
         self.pending: tuple[fx.Save, list[fx.SessionEffect], float] | None = None
         self.mailbox: deque[tuple[float, ev.SessionEvent]] = deque()
         self.slow_store = False
+        self.busy_until = -inf
+        """Until when the coordinator's process stands still; what comes in waits."""
         self.life = 0
         self.k_due = self.due_of(self.session)
 
@@ -239,6 +248,8 @@ class World:
         self.ear.before_client(self, client, event)
         effects = peer.handle(event, now=now)
         self._remember(client.name, event, effects)
+        if isinstance(event, ev.ViewArrived):
+            self.views.append((client, event))
         self.ear.after_client(self, client, event, effects)
         for effect in effects:
             self._do(client, effect)
@@ -247,7 +258,8 @@ class World:
         client.due = self.now if client.inbox else (peer.deadline - client.offset) / client.rate
 
     def _remember(self, *what: object) -> None:
-        self.digest.update(repr((self.now, *what)).encode())
+        if self.digest is not None:
+            self.digest.update(repr((self.now, *what)).encode())
 
     def _do(self, client: Client, effect: fx.PeerEffect) -> None:
         match effect:
@@ -266,7 +278,7 @@ class World:
             case fx.StartAttempt():
                 self._attempt(client.ends[effect.peer], effect)
             case fx.AbandonAttempt(peer, attempt_id):
-                client.ends[peer].attempts.discard(attempt_id)
+                client.ends[peer].attempts.pop(attempt_id, None)
             case fx.PassSignal():
                 self._passed(client.ends[effect.peer], effect)
             case fx.SendFrame(peer, frame):
@@ -294,6 +306,8 @@ class World:
             return
         conn = Conn(next(self.ids), client, client.token)
         self.conns[conn.id] = client.conn = conn
+        if client.deaf:
+            conn.clogged.add("down")
         self.after(self._delay(), lambda: self._opened(conn))
 
     def _opened(self, conn: Conn) -> None:
@@ -375,7 +389,7 @@ class World:
                 assert attach is not conn.attached, "the first report is the attach, and no other"
                 conn.attached = True
                 if conn.token == self.tokens[player]:
-                    self.to_session(ev.ReportArrived(conn.id, player, report))
+                    self.to_session(self._noted(ev.ReportArrived(conn.id, player, report)))
                 elif attach:
                     self.down(conn, ev.ErrorArrived(ErrorCode.BAD_TOKEN))
                     self.bye(conn)
@@ -385,6 +399,10 @@ class World:
                 to = self.session.route(player, conn.id, peer)
                 if to is not None and to.conn in self.conns:
                     self.down(self.conns[to.conn], ev.DataArrived(player, frame))
+
+    def _noted(self, event: ev.ReportArrived) -> ev.ReportArrived:
+        self.reports.append(event)
+        return event
 
     def _relay(self, conn: Conn, signal: Signal | SignalAck) -> None:
         assert self.session is not None
@@ -408,10 +426,21 @@ class World:
         """An event for the session; it waits for the end of a save."""
         if self.session is None:
             return
-        if self.pending is not None:
+        if self.pending is not None or self.mailbox or self.now < self.busy_until:
             self.mailbox.append((self.now, event))
         else:
             self._session_hears(event, self.now)
+
+    def stand_still(self, seconds: float) -> None:
+        """The coordinator's process does nothing for a while."""
+        self.busy_until = self.now + seconds
+        life = self.life
+        self.after(seconds, lambda: self.life == life and self._next_letter())
+
+    def _next_letter(self) -> None:
+        while self.mailbox and self.pending is None and self.now >= self.busy_until:
+            arrived_at, event = self.mailbox.popleft()
+            self._session_hears(event, arrived_at)
 
     def _session_hears(self, event: ev.SessionEvent, since: float) -> None:
         session = self.session
@@ -444,9 +473,7 @@ class World:
         self.stored = save.record
         self.ear.saved(self, save.record)
         self._say(effects, self.now - since)
-        while self.mailbox and self.pending is None:
-            arrived_at, event = self.mailbox.popleft()
-            self._session_hears(event, arrived_at)
+        self._next_letter()
 
     def _say(self, effects: list[fx.SessionEffect], waited: float) -> None:
         for effect in effects:
@@ -475,6 +502,7 @@ class World:
             self.ear.saved(self, self.stored)
         self.pending = None
         self.mailbox.clear()
+        self.busy_until = -inf
         self.session = None
         self.life += 1
         self.k_due = inf
@@ -497,15 +525,14 @@ class World:
     def _attempt(self, end: End, effect: fx.StartAttempt) -> None:
         if effect.kind is AttemptKind.REBUILD:
             end.attempts.clear()
-        end.attempts.add(effect.attempt_id)
+        end.attempts[effect.attempt_id] = effect.kind
         if effect.offers:
             self.after(0.02, lambda: self._made(end, effect.attempt_id, SignalKind.OFFER))
         if self.random.random() < 0.03:
             self.after(0.2, lambda: self._attempt_fails(end, effect.attempt_id))
 
     def _attempt_fails(self, end: End, attempt_id: str) -> None:
-        if attempt_id in end.attempts:
-            end.attempts.discard(attempt_id)
+        if end.attempts.pop(attempt_id, None):
             self._to_end(end, ev.AttemptFailed(end.peer, attempt_id, "failed"))
 
     def _made(self, end: End, attempt_id: str, kind: SignalKind) -> None:
@@ -534,9 +561,15 @@ class World:
             return
         flow = [True]
         for end, far in ((one, other), (other, one)):
-            end.attempts.discard(attempt_id)
+            kept = end.attempts.pop(attempt_id) is AttemptKind.RESTART and end.far is far
             end.far, end.flow = far, flow
-            self.after(self._delay(), lambda end=end: self._channel(end, flow, is_open=True))
+            self.after(self._delay(), partial(self._joined, end, flow, attempt_id, kept))
+
+    def _joined(self, end: End, flow: list[bool], attempt_id: str, kept: bool) -> None:
+        if end.flow is flow:
+            self._to_end(end, ev.AttemptSucceeded(end.peer, attempt_id))
+            if not kept:
+                self._channel(end, flow, is_open=True)
 
     def _channel(self, end: End, flow: list[bool], *, is_open: bool) -> None:
         if end.flow is flow and (end.far is not None) is is_open:
@@ -609,6 +642,3 @@ class Ear:
     def saved(self, world: World, record: Record) -> None: ...
 
     def loaded(self, world: World, session: Session) -> None: ...
-
-
-KINDS = (Kind.PYTHON, Kind.BROWSER)

@@ -1,4 +1,4 @@
-"""A real Socket.IO server on loopback, and a TCP proxy that can fail in front of it."""
+"""A real Socket.IO server with our adapter in it, on loopback, and a TCP proxy that can fail."""
 
 import asyncio
 import socket
@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import socketio
 import uvicorn
+
+from reconnect.signaling.socketio import SocketIOSignaling
+from reconnect.signaling.socketio_client import SocketIOClientSignaling
+from tests.signaling.ears import ClientEars, ServerEars
 
 
 async def until(predicate: Callable[[], object], *, seconds: float = 20.0) -> None:
@@ -61,34 +65,36 @@ class _no_signals:  # noqa: N801 - stands in for a method
 
 
 class Proxy:
-    """TCP from one port to another; `frozen` it passes nothing on, `reset` it breaks everything."""
+    """TCP from one port to another, which can freeze or reset what goes through it."""
 
     def __init__(self, port: int) -> None:
+        self.url = ""
         self._target = port
-        self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
+        self._writers: list[asyncio.StreamWriter] = []
+        self._gates: dict[str, list[asyncio.Event]] = {"up": [], "down": []}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self.running = {"up": asyncio.Event(), "down": asyncio.Event()}
-        self.thaw()
-        self.url = ""
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def freeze(self, *directions: str) -> None:
-        for direction in directions or self.running:
-            self.running[direction].clear()
+        """Nothing more passes on the connections there are, and nobody is told."""
+        for direction in directions or self._gates:
+            for gate in self._gates[direction]:
+                gate.clear()
 
     def thaw(self) -> None:
-        for event in self.running.values():
-            event.set()
+        for gates in self._gates.values():
+            for gate in gates:
+                gate.set()
 
     def reset(self) -> None:
-        for pair in self._pairs:
-            for writer in pair:
-                writer.transport.abort()
-        self._pairs.clear()
+        """Break the connections there are."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
 
     async def close(self) -> None:
         if self._server is not None:
@@ -100,26 +106,51 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        self._pairs.append((writer, far_writer))
+        self._writers += [writer, far_writer]
         for direction, source, target in (
             ("up", reader, far_writer),
             ("down", far_reader, writer),
         ):
-            task = asyncio.create_task(self._pump(direction, source, target))
-            self._tasks.add(task)
+            gate = asyncio.Event()
+            gate.set()
+            self._gates[direction].append(gate)
+            self._tasks.add(asyncio.create_task(self._pump(gate, source, target)))
 
     async def _pump(
-        self, direction: str, source: asyncio.StreamReader, target: asyncio.StreamWriter
+        self, gate: asyncio.Event, source: asyncio.StreamReader, target: asyncio.StreamWriter
     ) -> None:
         try:
-            while True:
-                await self.running[direction].wait()
-                data = await source.read(65536)
-                await self.running[direction].wait()
-                if not data:
-                    break
+            while data := await source.read(65536):
+                await gate.wait()
                 target.write(data)
                 await target.drain()
         except OSError:
             pass
         target.close()
+
+
+class Server:
+    """A Socket.IO server with our adapter in it, and a name for each connection there was."""
+
+    def __init__(self, *, sio=None, on_message=None, **options):
+        self.sio = sio or socketio.AsyncServer(async_mode="asgi")
+        self.signaling = SocketIOSignaling(self.sio, **options)
+        self.ears = ServerEars(on_message)
+        self.house = House(socketio.ASGIApp(self.sio))
+
+    async def open(self):
+        self.signaling.start(self.ears)
+        await self.house.open()
+
+    async def close(self):
+        if self.house.is_open:
+            await self.sio.shutdown()
+            await self.house.close()
+
+
+async def dial(client: SocketIOClientSignaling) -> ClientEars:
+    """Dial, and wait for the first word."""
+    ears = ClientEars()
+    client.open(ears)
+    await until(lambda: ears.log)
+    return ears

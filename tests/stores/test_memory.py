@@ -103,8 +103,10 @@ def test_records_can_be_saved_and_forgotten_while_all_are_loaded():
         store.save(record(name), expected=0)
     for one in store.load_all():
         store.forget(one.session)
-        store.save(record(one.session + one.session), expected=0)
-    assert sorted(one.session for one in store.load_all()) == ["aa", "bb", "cc"]
+        for copies in (2, 3):
+            store.save(record(one.session * copies), expected=0)
+    names = sorted(one.session for one in store.load_all())
+    assert names == ["aa", "aaa", "bb", "bbb", "cc", "ccc"]
 
 
 def test_closing_forgets_nothing():

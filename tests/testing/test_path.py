@@ -392,6 +392,7 @@ class Hears:
     def received(self, frame: bytes) -> None: ...
     def channel(self, is_open: bool) -> None: ...
     def ice(self, state: str) -> None: ...
+    def succeeded(self, attempt_id: str) -> None: ...
     def failed(self, attempt_id: str, cause: str) -> None: ...
 
 
@@ -399,6 +400,7 @@ class Inner:
     """Links that only write down what they are asked."""
 
     kind = "python"
+    mends = frozenset({AttemptKind.REBUILD})
 
     def __init__(self) -> None:
         self.asked: list[object] = []
@@ -430,7 +432,7 @@ async def test_path_links(table: Table) -> None:
     """Links behind a path hear rewritten signals, and all else as it was said."""
     inner = Inner()
     links = PathLinks(inner, table.path, player="alice")
-    assert links.kind == "python"
+    assert (links.kind, links.mends) == (inner.kind, inner.mends)
     link = links.open("bob", 3, Hears())
     link.attempt("1:1", kind=AttemptKind.REBUILD, offers=False, ice_servers=())
     link.signal("1:1", "candidate", table.bob.candidate)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import Any, assert_type
 
-from reconnect import aio
-from reconnect.client import Client
-from reconnect.coordinator import Coordinator
-from reconnect.core.notices import Connected, Ended, Paused, Resumed, SessionNotice
-from reconnect.errors import PolicyError, StreamFull
-from reconnect.handle import SessionHandle
-from reconnect.policy import IceServer, Policy, Topology
+import reconnect
+from reconnect import (
+    Client,
+    Connected,
+    Coordinator,
+    Ended,
+    IceServer,
+    Paused,
+    Policy,
+    PolicyError,
+    Resumed,
+    SessionHandle,
+    StreamFull,
+    Topology,
+)
+from reconnect.core.notices import ClientNotice, SessionNotice
 from reconnect.ports import ClientSignaling, Links, Recorder, ServerSignaling, Store
 from reconnect.stores.memory import MemoryStore
 
@@ -59,10 +68,12 @@ def server_with_a_callback(signaling: ServerSignaling) -> Coordinator:
     return Coordinator(signaling=signaling, policy=Policy(), on_notice=hear)
 
 
-async def log(session: SessionHandle) -> None:
+async def log(session: SessionHandle, client: Client) -> None:
     """One notice after the other, of a type that is known."""
-    async for notice in aio.notices(session):
-        assert_type(notice, SessionNotice)
+    async for told in reconnect.aio.notices(session):
+        assert_type(told, SessionNotice)
+    async for heard in reconnect.aio.notices(client):
+        assert_type(heard, ClientNotice)
 
 
 async def play(signaling: ClientSignaling, links: Links, token: str, game: Any) -> None:

@@ -1,0 +1,262 @@
+"""Resync brings games together: who has none gets one, who lacks something is given it."""
+
+import json
+from collections import deque
+from random import Random
+
+import pytest
+
+from reconnect.core.resync import HEAD, Ask, Code, Consult, Resync, Say, Step, Stranded
+from reconnect.errors import RemoteProtocolError
+
+
+class Toy:
+    """A game that is a set of inputs: a mark says how many, `since` gives all of them."""
+
+    def __init__(self, inputs: set[str], resync: Resync) -> None:
+        self.inputs = inputs
+        self.resync = resync
+        self.stranded = False
+
+    def answer(self, asked: Consult) -> bytes:
+        match asked.ask:
+            case Ask.MARK:
+                return b"%d" % len(self.inputs)
+            case Ask.SINCE | Ask.SNAPSHOT:
+                return json.dumps(sorted(self.inputs)).encode()
+            case Ask.MERGE:
+                self.inputs |= set(json.loads(asked.data))
+            case Ask.RESTORE:
+                self.inputs = set(json.loads(asked.data))
+        return b""
+
+
+class Table:
+    """Toys joined by streams: in order, and never lost; who is served next is chance."""
+
+    def __init__(self, *players: str, seed: int = 0, marks: bool = True, snapshots: bool = True):
+        self.toys = {
+            player: Toy({f"{player}{n}" for n in range(3)}, Resync(marks, snapshots, True))
+            for player in players
+        }
+        self.random = Random(seed)
+        self.streams: dict[tuple[str, str], deque[bytes]] = {}
+        self.cut: set[frozenset[str]] = set()
+
+    def reload(self, player: str) -> None:
+        old = self.toys[player].resync
+        self.toys[player] = Toy(set(), Resync(old.marks, old.snapshots))
+        for other in self.others(player):
+            self.streams.pop((player, other), None)
+            self.streams.pop((other, player), None)
+            self.toys[other].resync.forget(player)
+
+    def others(self, player: str) -> list[str]:
+        return [other for other in self.toys if other != player]
+
+    def do(self, player: str, steps: list[Step]) -> None:
+        toy = self.toys[player]
+        for step in steps:
+            match step:
+                case Say(peer, message):
+                    self.streams.setdefault((player, peer), deque()).append(message)
+                case Consult(ask, peer, epoch):
+                    answer = toy.answer(step)
+                    self.do(player, toy.resync.consulted(ask, peer, epoch, answer))
+                case Stranded():
+                    toy.stranded = True
+
+    def halt(self, epoch: int, *players: str) -> None:
+        for player in players or tuple(self.toys):
+            self.toys[player].resync.begin(epoch)
+
+    def settle(self) -> None:
+        for _ in range(300):
+            player = self.random.choice(list(self.toys))
+            others = self.others(player)
+            proven = [one for one in others if frozenset((one, player)) not in self.cut]
+            self.do(player, self.toys[player].resync.due(proven, others))
+            full = [pair for pair, queue in self.streams.items() if queue]
+            if full:
+                sender, receiver = self.random.choice(full)
+                message = self.streams[sender, receiver].popleft()
+                self.do(receiver, self.toys[receiver].resync.heard(sender, message))
+
+    def done(self) -> list[str]:
+        return [player for player, toy in self.toys.items() if toy.resync.done(self.others(player))]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_marks_make_everybody_hold_everything(seed: int):
+    """After mark, since and merge with every peer, all have the union of what all had."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    union = set().union(*(toy.inputs for toy in table.toys.values()))
+    table.halt(2)
+    table.settle()
+    assert table.done() == ["alice", "bob", "carol"]
+    assert all(toy.inputs == union for toy in table.toys.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_reloaded_player_gets_the_game_and_then_the_rest(seed: int):
+    """It restores the snapshot of the first that has one, then brings it together with all."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    union = table.toys["alice"].inputs | table.toys["carol"].inputs
+    table.reload("bob")
+    table.halt(2)
+    table.settle()
+    assert table.done() == ["alice", "bob", "carol"]
+    assert all(toy.inputs == union for toy in table.toys.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_first_who_has_a_game_is_asked(seed: int):
+    """With two reloaded players of three, the third one's game is everybody's."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    table.reload("alice")
+    table.reload("bob")
+    table.halt(2)
+    table.settle()
+    assert table.done() == ["alice", "bob", "carol"]
+    assert all(toy.inputs == {"carol0", "carol1", "carol2"} for toy in table.toys.values())
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_where_nobody_has_a_game_all_begin(marks: bool):
+    """At the first start everybody is asked and nobody has anything: that is agreement, too."""
+    table = Table("alice", "bob", marks=marks)
+    for player in ("alice", "bob"):
+        table.reload(player)
+    assert table.toys["alice"].resync.waits_for_state(["bob"])
+    table.halt(1)
+    table.settle()
+    assert table.done() == ["alice", "bob"]
+
+
+def test_without_marks_nothing_is_exchanged():
+    """A game over `send` alone is in step already."""
+    table = Table("alice", "bob", marks=False)
+    table.halt(2)
+    table.settle()
+    assert table.done() == ["alice", "bob"]
+    assert table.toys["alice"].inputs == {"alice0", "alice1", "alice2"}
+
+
+def test_a_game_that_cannot_be_handed_over_strands_the_newcomer():
+    """It is told so, and must not play a game of its own."""
+    table = Table("alice", "bob", marks=False, snapshots=False)
+    table.reload("bob")
+    table.halt(2)
+    table.settle()
+    assert table.toys["bob"].stranded
+    assert table.done() == ["alice"]
+
+
+def test_an_application_that_fails_to_make_a_snapshot_says_so():
+    """A snapshot that turns out too long is answered like one that cannot be had."""
+    resync = Resync(marks=False, snapshots=True, has_state=True)
+    resync.begin(2)
+    resync.heard("bob", HEAD.pack(Code.WANT, 2))
+    (asked,) = resync.due(["bob"], ["bob"])
+    assert asked == Consult(Ask.SNAPSHOT, "bob", 2)
+    assert resync.cannot("bob", 2) == [Say("bob", HEAD.pack(Code.NO_SNAPSHOT, 2))]
+    assert resync.cannot("bob", 1) == []
+
+
+def test_nobody_is_asked_over_a_link_that_is_not_proven():
+    """The first who may have a game is waited for, not passed over."""
+    table = Table("alice", "bob", "carol")
+    table.reload("carol")
+    table.cut.add(frozenset(("alice", "carol")))
+    table.halt(2)
+    table.settle()
+    assert "carol" not in table.done()
+    table.cut.clear()
+    table.settle()
+    assert table.done() == ["alice", "bob", "carol"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_an_epoch_that_begins_in_between_begins_it_anew(seed: int):
+    """What was said in the older epoch is ignored, what came early for the newer one is kept."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    table.reload("bob")
+    table.halt(2)
+    for _ in range(5):
+        table.do("bob", table.toys["bob"].resync.due(["alice", "carol"], ["alice", "carol"]))
+    table.halt(3, "alice")
+    table.settle()
+    table.halt(3)
+    table.settle()
+    assert table.done() == ["alice", "bob", "carol"]
+
+
+def test_beginning_the_same_epoch_again_changes_nothing():
+    """Only a newer epoch voids what has been brought together."""
+    table = Table("alice", "bob")
+    table.halt(2)
+    table.settle()
+    table.halt(2)
+    assert table.done() == ["alice", "bob"]
+
+
+def test_early_words_of_the_newest_epoch_are_kept_one_of_each():
+    """A far end that is ahead cannot fill our memory."""
+    resync = Resync(marks=True, snapshots=True, has_state=True)
+    resync.begin(1)
+    for epoch in (3, 2, 4, 4, 4):
+        for code in (Code.MARK, Code.WANT, Code.SINCE):
+            assert resync.heard("bob", HEAD.pack(code, epoch) + b"x") == []
+    assert resync._early == {"bob": (4, [(Code.MARK, b"x"), (Code.WANT, b"x")])}
+    resync.begin(5)
+    assert resync._early == {}
+
+
+def test_early_words_are_answered_when_their_epoch_begins():
+    """A mark that came before we stopped is answered after."""
+    resync = Resync(marks=True, snapshots=True, has_state=True)
+    resync.begin(1)
+    resync.heard("bob", HEAD.pack(Code.MARK, 2) + b"7")
+    resync.begin(2)
+    assert Consult(Ask.SINCE, "bob", 2, b"7") in resync.due(["bob"], ["bob"])
+
+
+@pytest.mark.parametrize("code", [Code.SINCE, Code.NOTHING_SINCE, Code.NO_STATE, Code.SNAPSHOT])
+def test_answers_that_nobody_asked_for_are_ignored(code: Code):
+    """A far end cannot push its game on us."""
+    resync = Resync(marks=True, snapshots=True)
+    resync.begin(1)
+    assert resync.heard("bob", HEAD.pack(code, 1) + b"forged") == []
+    assert not resync.done(["bob"])
+
+
+def test_no_snapshot_is_only_believed_when_one_was_wanted():
+    """A far end cannot throw us out of our own game."""
+    resync = Resync(marks=False, snapshots=True, has_state=True)
+    resync.begin(1)
+    assert resync.heard("bob", HEAD.pack(Code.NO_SNAPSHOT, 1)) == []
+
+
+def test_one_restore_at_a_time():
+    """A second snapshot of the same epoch is not restored over the first."""
+    resync = Resync(marks=False, snapshots=True)
+    resync.begin(1)
+    resync.due(["bob"], ["bob"])
+    assert len(resync.heard("bob", HEAD.pack(Code.SNAPSHOT, 1) + b"s")) == 1
+    assert resync.heard("bob", HEAD.pack(Code.SNAPSHOT, 1) + b"s") == []
+
+
+def test_an_answer_of_an_older_epoch_is_dropped_but_a_restored_game_stays():
+    """The application took its time: what it says of an older epoch is of no use any more."""
+    resync = Resync(marks=True, snapshots=True)
+    resync.begin(2)
+    assert resync.consulted(Ask.MARK, "bob", 1, b"7") == []
+    assert resync.consulted(Ask.RESTORE, "bob", 1, b"") == []
+    assert resync.has_state
+
+
+@pytest.mark.parametrize("junk", [b"", b"\x01", HEAD.pack(99, 1), HEAD.pack(0, 1)])
+def test_junk_is_refused(junk: bytes):
+    """What is no resync message raises, and nothing else."""
+    with pytest.raises(RemoteProtocolError):
+        Resync(marks=True, snapshots=True).heard("bob", junk)

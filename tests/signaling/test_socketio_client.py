@@ -1,0 +1,363 @@
+import asyncio
+import time
+
+import pytest
+
+from reconnect.signaling.socketio import SocketIOSignaling
+from tests.signaling.ears import ClientEars, ServerEars
+from tests.signaling.house import dial, loopback, until
+
+OURS = ("AsyncClient.", "SocketIOClientSignaling.", "Outbox.", "hang_up")
+
+
+def left_over():
+    """The tasks of clients that are still there."""
+    names = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith(OURS)]
+
+
+class TestOwnSocket:
+    async def test_open_send_close(self, server, make_client):
+        """A dial opens one connection; messages go both ways; a close is heard by the far end."""
+        client = make_client(server.house.url)
+        ears = await dial(client)
+        assert ears.is_open
+        await until(lambda: server.ears.open)
+        [conn] = server.ears.open
+        client.send({"n": 1})
+        server.signaling.send(conn, {"n": 2})
+        await until(lambda: server.ears.messages and ears.messages)
+        assert (server.ears.of(conn), ears.messages) == ([{"n": 1}], [{"n": 2}])
+        client.close()
+        await until(lambda: server.ears.closed_conns)
+        await client.closed()
+        assert ears.log == [("opened",), ("received", {"n": 2})]
+        assert left_over() == []
+
+    async def test_nothing_is_heard_inside_a_call(self, server, make_client):
+        """open() says nothing before it returns; all that was sent is ahead of the close."""
+        client = make_client(server.house.url)
+        ears = ClientEars()
+        client.open(ears)
+        assert ears.log == []
+        await until(lambda: ears.log)
+        for number in range(100):
+            client.send({"n": number, "filler": "x" * 50_000})
+        client.close()
+        await until(lambda: server.ears.closed_conns)
+        assert [m["n"] for _, m in server.ears.messages] == [*range(100)]
+
+    @pytest.mark.parametrize("transports", [("websocket",), ("polling",), ("polling", "websocket")])
+    async def test_order(self, server, make_client, transports):
+        """A thousand messages each way, sent at once, arrive in order over any transport."""
+        client = make_client(server.house.url, transports=transports)
+        ears = await dial(client)
+        await until(lambda: server.ears.open)
+        [conn] = server.ears.open
+        for number in range(1000):
+            client.send({"n": number})
+            server.signaling.send(conn, {"n": number})
+        await until(lambda: len(ears.messages) == 1000 and len(server.ears.messages) == 1000)
+        assert [m["n"] for m in ears.messages] == [*range(1000)]
+        assert [m["n"] for m in server.ears.of(conn)] == [*range(1000)]
+        await server.signaling.closed()
+
+    async def test_server_closes(self, server, make_client):
+        """The client gets what was sent before the server's close, then hears of it once."""
+        client = make_client(server.house.url)
+        ears = await dial(client)
+        await until(lambda: server.ears.open)
+        [conn] = server.ears.open
+        server.signaling.send(conn, {"n": 1})
+        server.signaling.close(conn)
+        server.signaling.close(conn)
+        server.signaling.send(conn, {"n": 2})
+        client.send({"unheard": True})
+        await until(lambda: ears.cause)
+        await client.closed()
+        assert ears.log == [("opened",), ("received", {"n": 1}), ("closed", "closed")]
+        assert server.ears.log == [("opened", conn)]
+        assert left_over() == []
+
+    async def test_older_dial_unheard(self, server, make_client):
+        """Of an older dial nothing is heard any more, neither messages nor its end."""
+        client = make_client(server.house.url)
+        first = await dial(client)
+        await until(lambda: server.ears.open)
+        [old] = server.ears.open
+        server.signaling.send(old, {"of": 1})
+        second = ClientEars()
+        client.open(second)
+        await until(lambda: second.is_open and old in server.ears.closed_conns)
+        [new] = server.ears.open
+        assert new != old
+        server.signaling.send(old, {"of": 1})
+        server.signaling.send(new, {"of": 2})
+        await until(lambda: second.messages)
+        assert first.log == [("opened",)]
+        assert second.log == [("opened",), ("received", {"of": 2})]
+
+    async def test_dead_port(self, make_client):
+        """A dial to a port where nobody listens fails with a cause, and can be repeated."""
+        listener = loopback()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.close()
+        client = make_client(url)
+        for _ in range(2):
+            ears = await dial(client)
+            assert ears.log == [("closed", "dial_failed")]
+        await client.closed()
+        assert left_over() == []
+
+    async def test_silent_port(self, make_client):
+        """A dial that nobody answers ends after dial_timeout."""
+        with loopback() as listener:
+            listener.listen()
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            client = make_client(url, dial_timeout=0.2)
+            ears = await dial(client)
+            assert ears.log == [("closed", "dial_timeout")]
+            await client.closed()
+        assert left_over() == []
+
+    async def test_close_while_dialling(self, make_client):
+        """A dial that is taken back says nothing, leaves nothing and returns at once."""
+        with loopback() as listener:
+            listener.listen()
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            client = make_client(url)
+            ears = ClientEars()
+            client.open(ears)
+            client.close()
+            await client.closed()
+            client.open(ears)
+            await asyncio.sleep(0.05)
+            client.close()
+            client.close()
+            await client.closed()
+            assert ears.log == []
+        assert left_over() == []
+
+    async def test_refused(self, make_server, make_client):
+        """A dial that the application refuses fails; auth and headers reach the application."""
+        server = await make_server()
+        seen = []
+
+        @server.sio.event
+        async def connect(sid, environ, auth):
+            seen.append((auth, environ.get("HTTP_X_GAME"), environ.get("HTTP_COOKIE")))
+            return auth == {"key": "right"}
+
+        ears = await dial(make_client(server.house.url, auth={"key": "wrong"}))
+        assert ears.log == [("closed", "dial_failed")]
+        headers = {"X-Game": "go", "Cookie": "a=b"}
+        client = make_client(server.house.url, auth={"key": "right"}, headers=headers)
+        for _ in range(2):
+            assert (await dial(client)).is_open
+        assert seen[1:] == [({"key": "right"}, "go", "a=b")] * 2
+
+    async def test_server_is_gone(self, server, make_client, make_proxy):
+        """A connection that breaks is noticed by both ends, and a new dial works."""
+        proxy = await make_proxy(server)
+        client = make_client(proxy.url)
+        ears = await dial(client)
+        await until(lambda: server.ears.open)
+        proxy.reset()
+        await until(lambda: ears.cause and server.ears.closed_conns)
+        assert ears.cause == "transport_error"
+        client.send({"unheard": True})
+        again = await dial(client)
+        assert again.is_open
+        assert ears.log[-1] == ("closed", "transport_error")
+
+    async def test_server_shuts_down(self, make_server, make_client):
+        """A server that is shut down is noticed, and dials fail afterwards."""
+        server = await make_server()
+        client = make_client(server.house.url)
+        ears = await dial(client)
+        await server.close()
+        await until(lambda: ears.cause)
+        again = await dial(client)
+        assert again.log == [("closed", "dial_failed")]
+        await client.closed()
+        assert left_over() == []
+
+    @pytest.mark.parametrize("transports", [("websocket",), ("polling",)])
+    async def test_last_words_of_a_server(self, server, make_client, transports):
+        """What the server sent before it closed the whole socket is heard, and ahead of it."""
+        client = make_client(server.house.url, transports=transports)
+        ears = await dial(client)
+        await until(lambda: server.ears.open)
+        [conn] = server.ears.open
+        eio_sid = server.sio.manager.eio_sid_from_sid(conn.sid, "/")
+        for number in range(5):
+            server.signaling.send(conn, {"n": number})
+        await server.signaling.closed()
+        await server.sio.eio.disconnect(eio_sid)
+        await until(lambda: ears.cause)
+        assert [message["n"] for message in ears.messages] == [*range(5)]
+
+    async def test_disconnected_by_the_application(self, server, make_client):
+        """When the application disconnects a socket, both ends hear that the connection is gone."""
+        client = make_client(server.house.url)
+        ears = await dial(client)
+        await until(lambda: server.ears.open)
+        [conn] = server.ears.open
+        await server.sio.disconnect(conn.sid)
+        await until(lambda: ears.cause and server.ears.closed_conns == [conn])
+        assert ears.cause == "server_disconnect"
+
+    async def test_frozen(self, server, make_client, make_proxy):
+        """On a half-open path close() returns at once, a new dial works, and nothing is left."""
+        proxy = await make_proxy(server)
+        client = make_client(proxy.url)
+        first = await dial(client)
+        proxy.freeze()
+        for number in range(100):
+            client.send({"n": number, "filler": "x" * 100_000})
+        await asyncio.sleep(0.05)
+        start = time.monotonic()
+        client.close()
+        assert time.monotonic() - start < 0.5
+        second = await dial(client)
+        assert second.is_open
+        client.close()
+        await asyncio.wait_for(client.closed(), 20)
+        assert first.log == [("opened",)]
+        assert left_over() == []
+
+    @pytest.mark.parametrize("transports", [("websocket",), ("polling",)])
+    async def test_frozen_idle(self, server, make_client, make_proxy, transports):
+        """An idle socket on a half-open path is cut off in bounded time too."""
+        proxy = await make_proxy(server)
+        client = make_client(proxy.url, transports=transports)
+        await dial(client)
+        await until(lambda: server.ears.open)
+        # python-engineio never closes the connection of an answer that is frozen in the middle
+        await asyncio.sleep(0.3)
+        proxy.freeze()
+        client.close()
+        await asyncio.wait_for(client.closed(), 20)
+        assert left_over() == []
+
+    async def test_server_that_does_not_read(self, server, make_client, make_proxy):
+        """A client whose messages pile up loses its connection; what waits is bounded."""
+        proxy = await make_proxy(server)
+        client = make_client(proxy.url, waiting_max=50)
+        ears = await dial(client)
+        proxy.freeze("up")
+        for _ in range(1000):
+            client.send({"filler": "x" * 100_000})
+            await asyncio.sleep(0)
+            if ears.cause:
+                break
+        assert ears.cause == "overflow"
+
+    async def test_options(self, server, make_client):
+        """Other options go to each dial's AsyncClient, in copies that it may change."""
+        options = {"headers": {"X-Game": "go"}}
+        client = make_client(server.house.url, websocket_extra_options=options, ssl_verify=False)
+        for _ in range(2):
+            assert (await dial(client)).is_open
+        assert options == {"headers": {"X-Game": "go"}}
+
+
+class TestBorrowedSocket:
+    async def test_two_channels(self, server, make_client, make_app_client):
+        """Two connections share a socket; closing one leaves the other and the socket alone."""
+        app = await make_app_client(server.house.url)
+        await app.connect(server.house.url, transports=["websocket"])
+        one, two = make_client(app), make_client(app)
+        first, second = await dial(one), await dial(two)
+        await until(lambda: len(server.ears.open) == 2)
+        conn_one, conn_two = server.ears.open
+        assert conn_one.sid == conn_two.sid
+        one.send({"from": 1})
+        two.send({"from": 2})
+        await until(lambda: len(server.ears.messages) == 2)
+        assert server.ears.messages == [(conn_one, {"from": 1}), (conn_two, {"from": 2})]
+        one.close()
+        await until(lambda: server.ears.closed_conns == [conn_one])
+        server.signaling.send(conn_two, {"to": 2})
+        await until(lambda: second.messages)
+        server.signaling.close(conn_two)
+        await until(lambda: second.cause)
+        await one.closed()
+        await two.closed()
+        assert app.connected
+        assert first.log == [("opened",)]
+        assert second.log == [("opened",), ("received", {"to": 2}), ("closed", "closed")]
+
+    async def test_new_dial_on_the_same_socket(self, server, make_client, make_app_client):
+        """A new dial is a new channel of the same socket; the older one is closed and unheard."""
+        app = await make_app_client(server.house.url)
+        await app.connect(server.house.url, transports=["websocket"])
+        client = make_client(app)
+        first = await dial(client)
+        second = await dial(client)
+        await until(lambda: len(server.ears.log) == 3)
+        [old], [new] = server.ears.closed_conns, server.ears.open
+        assert (old.sid, old.channel + 1) == (new.sid, new.channel)
+        server.signaling.send(new, {"n": 1})
+        await until(lambda: second.messages)
+        assert first.log == [("opened",)]
+
+    async def test_not_connected(self, server, make_client, make_app_client):
+        """On a socket that is not connected a dial fails, and works once it is."""
+        app = await make_app_client(server.house.url)
+        client = make_client(app)
+        ears = await dial(client)
+        assert ears.log == [("closed", "not_connected")]
+        client.send({"unheard": True})
+        await app.connect(server.house.url, transports=["websocket"], namespaces=["/"])
+        assert (await dial(client)).is_open
+
+    async def test_taken_back_at_once(self, server, make_client, make_app_client):
+        """A dial that is closed in the same breath is never heard, here or there."""
+        app = await make_app_client(server.house.url)
+        await app.connect(server.house.url, transports=["websocket"])
+        client = make_client(app)
+        ears = ClientEars()
+        client.open(ears)
+        client.close()
+        second = await dial(client)
+        assert (ears.log, second.is_open) == ([], True)
+        await until(lambda: server.ears.open)
+        assert len(server.ears.log) == 1
+
+    async def test_socket_lost_and_found(self, server, make_client, make_app_client, make_proxy):
+        """When the application's socket breaks, all channels are closed, its handler hears too."""
+        proxy = await make_proxy(server)
+        app = await make_app_client(server.house.url, reconnection_delay=0.01)
+        seen = []
+        app.on("connect", lambda: seen.append("connect"))
+        one, two = make_client(app), make_client(app)
+        app.on("disconnect", lambda reason: seen.append(reason))
+        await app.connect(proxy.url, transports=["websocket"])
+        ears = [await dial(one), await dial(two)]
+        await until(lambda: len(server.ears.open) == 2)
+        proxy.reset()
+        await until(lambda: all(each.cause for each in ears) and len(seen) == 3)
+        assert [each.cause for each in ears] == ["transport_error"] * 2
+        assert seen == ["connect", "transport error", "connect"]
+        await until(lambda: app.connected)
+        again = await dial(one)
+        assert again.is_open
+        await until(lambda: server.ears.open)
+
+    async def test_namespace_disconnected(self, server, make_client, make_app_client):
+        """When the server disconnects one namespace of a socket, only its channels close."""
+        spare = SocketIOSignaling(server.sio, namespace="/spare")
+        spare_ears = ServerEars()
+        spare.start(spare_ears)
+        app = await make_app_client(server.house.url)
+        await app.connect(server.house.url, transports=["websocket"], namespaces=["/", "/spare"])
+        main, other = make_client(app), make_client(app, namespace="/spare")
+        ears, other_ears = await dial(main), await dial(other)
+        await until(lambda: server.ears.open and spare_ears.open)
+        await server.sio.disconnect(spare_ears.open[0].sid, namespace="/spare")
+        await until(lambda: other_ears.cause)
+        assert other_ears.cause == "server_disconnect"
+        assert ears.is_open
+        assert spare_ears.open == []
+        assert len(server.ears.open) == 1
