@@ -14,6 +14,8 @@ from reconnect.core.events import (
     ApplicationClosing,
     ApplicationLeft,
     BusyDeclared,
+    Consulted,
+    ConsultFailed,
     DataOffered,
     FrameReached,
     HiddenChanged,
@@ -35,7 +37,8 @@ from reconnect.core.outlook import Play
 from reconnect.core.peer import Peer
 from reconnect.core.table import State
 from reconnect.log import facts_of, quiet
-from reconnect.ports import ClientSignaling, Closing, Links
+from reconnect.ports import ClientSignaling, Closing, Links, Marks, Snapshots
+from reconnect.resync import ask
 from reconnect.unread import Unread
 from reconnect.wiring import Wiring
 
@@ -50,6 +53,10 @@ class Client:
     adapter's runtime lives: on the running event loop for asyncio, in any thread for threads.
 
     `links` may be left out where the session has none (topologies `relayed` and `server`).
+    `resync` is a game that can be handed over to a player's next program (`ports.Snapshots`), or
+    that has a netcode of its own and must be brought together after an outage (`ports.Marks`), or
+    both. It is asked in `receive()`, when everything that came has been taken, and so never in
+    the middle of a step.
     `on_notice` hears what `notices()` would give, for programs without a loop of their own.
     """
 
@@ -61,11 +68,13 @@ class Client:
         player: str,
         token: str,
         links: Links | None = None,
+        resync: Snapshots | Marks | None = None,
         on_notice: Callable[[ClientNotice], None] | None = None,
         logger: Any = None,
         seed: int | None = None,
     ) -> None:
         self._runtime = signaling.runtime
+        self._resync = resync
         self._adapters: tuple[object, ...] = (links, signaling)
         self._on_notice = on_notice
         self._telling = 0
@@ -78,6 +87,8 @@ class Client:
             seed=secrets.randbits(64) if seed is None else seed,
             kind=Kind.VIEW if links is None else Kind(links.kind),
             mends=frozenset() if links is None else links.mends,
+            marks=isinstance(resync, Marks),
+            snapshots=isinstance(resync, Snapshots),
         )
         claim = Claim(player, token)
         self._wiring = Wiring(self._peer, signaling, links, claim, self._log, self._inform)
@@ -99,6 +110,8 @@ class Client:
             taken = self._peer.take()
             if taken:
                 self._wiring.arm()
+            else:
+                self._bring_together()
             return taken
 
     @property
@@ -196,6 +209,7 @@ class Client:
             "duplicates": sum(link.stream.counters.duplicates for link in links),
             "notices_lost": self.unread.lost,
             "facts_lost": self._peer.facts.lost,
+            "superseded": self._peer.superseded,
         }
 
     # -- what the application knows better ---------------------------------------------------------
@@ -233,6 +247,19 @@ class Client:
     def _tell(self, event: PeerEvent) -> None:
         with self._runtime.lock:
             self._wiring.handle(event)
+
+    def _bring_together(self) -> None:
+        """Ask the application what the resync wants to know of its game."""
+        consults = self._wiring.consults
+        while consults:
+            asked = consults.popleft()
+            try:
+                answer = ask(self._resync, asked)
+            except Exception as error:
+                self._log.error("reconnect.resync_failed", ask=asked.ask, **facts_of(error))
+                self._wiring.handle(ConsultFailed(asked.ask, asked.peer, asked.epoch))
+            else:
+                self._wiring.handle(Consulted(asked.ask, asked.peer, asked.epoch, answer))
 
     def _inform(self, notice: ClientNotice) -> None:
         self._log.info(f"reconnect.{type(notice).__name__.lower()}", epoch=self._peer.epoch)

@@ -29,7 +29,7 @@ from reconnect.log import facts_of, quiet, told
 from reconnect.mailbox import Mailbox
 from reconnect.means import Counters, Means
 from reconnect.policy import Policy
-from reconnect.ports import Cancel, Closing, Recorder, ServerSignaling, Store
+from reconnect.ports import Cancel, Closing, Owned, Recorder, ServerSignaling, Store
 from reconnect.reception import Reception
 from reconnect.runtimes import outcome
 from reconnect.seats import Seats
@@ -79,6 +79,8 @@ class Coordinator:
         self._on_notice = on_notice
         self._mailboxes: dict[str, Mailbox] = {}
         self._handles: dict[str, SessionHandle] = {}
+        self._forgetting: set[str] = set()
+        """Sessions whose records may still be in the store: their names are not free yet."""
         self._unsettled: set[str] = set()
         """While closing: the sessions that are still being saved."""
         self._give_up_waiting: Cancel | None = None
@@ -106,6 +108,7 @@ class Coordinator:
             wheel=self._wheel,
             counters=self._counters,
             log=self._log,
+            owned=self._store.owned if isinstance(self._store, Owned) else _always,
         )
         with self._runtime.lock:
             self._take_up()
@@ -133,7 +136,7 @@ class Coordinator:
                 raise LocalProtocolError("the coordinator is closed")
             session_id = secrets.token_hex(SESSION_BYTES) if id is None else id
             _check_ids(session_id, players)
-            if session_id in self._mailboxes:
+            if session_id in self._mailboxes or session_id in self._forgetting:
                 raise LocalProtocolError(f"session {session_id!r} is there already")
             now = self._runtime.now()
             session = Session.born(
@@ -225,7 +228,12 @@ class Coordinator:
         if mailbox.session is not None:
             self._counters.stale += mailbox.session.stale
         self._counters.notices_lost += self._handles.pop(session).unread.lost
-        self._work(partial(self._store.forget, session), "reconnect.forget_failed")
+        self._forgetting.add(session)
+        self._work(
+            partial(self._store.forget, session),
+            "reconnect.forget_failed",
+            partial(self._forgetting.discard, session),
+        )
 
     def _due(self, key: Hashable) -> None:
         try:
@@ -311,6 +319,10 @@ class Coordinator:
             self._runtime.work(job, done)
         else:
             done(outcome(job))
+
+
+def _always() -> bool:
+    return True
 
 
 def _check_ids(session: str, players: Sequence[str]) -> None:

@@ -89,12 +89,14 @@ class SessionHandle:
 
         Ask it in front of every step of a game that runs on the server. It is False while there
         is a pause or a resume that the application has not yet been told of: not read with
-        `notices()`, or, with `on_notice`, until that has returned.
+        `notices()`, or, with `on_notice`, until that has returned. And it is False when the
+        coordinator is closed.
         """
         with self._runtime.lock:
             session = self._mailbox.session
             return (
                 session is not None
+                and not self._mailbox.closed
                 and self.state in GOING
                 and session.playing(self._runtime.now())
                 and not self._has_news()

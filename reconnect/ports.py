@@ -209,6 +209,52 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Owned(Protocol):
+    """A store that belongs to one coordinator at a time, and can be taken from one that hangs.
+
+    Without this a store is taken from nobody: then all of its saves succeed, or raise otherwise.
+    """
+
+    def owned(self) -> bool:
+        """Whether nobody can have taken the store over; asked for every message, so it is quick.
+
+        While it is False the coordinator hears nothing: an answer would let a player play on who
+        counts as stopped elsewhere. Saves raise `StoreInUse` when the store is lost for good.
+        """
+        ...
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """A game that can be handed over whole, to a player's program that has just started."""
+
+    def snapshot(self) -> bytes:
+        """The game as it is between two steps, and every input that is held for later ones."""
+        ...
+
+    def restore(self, snapshot: bytes) -> None:
+        """Become the game of a snapshot; set `client.frame` to its frame."""
+        ...
+
+
+@runtime_checkable
+class Marks(Protocol):
+    """A game with a netcode of its own, which loses what goes into a dead path."""
+
+    def mark(self, peer: str) -> bytes:
+        """Up to where this game holds inputs without a hole; only `since` has to understand it."""
+        ...
+
+    def since(self, peer: str, mark: bytes) -> bytes:
+        """What the game of `peer`, with that mark, may lack."""
+        ...
+
+    def merge(self, peer: str, data: bytes) -> None:
+        """Take in what `peer` says this game may lack; what is held already is no error."""
+        ...
+
+
 class Recorder(Protocol):
     """Who keeps what happened; called in order, and only with what did happen.
 

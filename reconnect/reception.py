@@ -7,7 +7,7 @@ and wait for no save.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Any, assert_never
 
@@ -45,7 +45,11 @@ EXCESS_FORGOTTEN = 5.0  # s; after that an excess is a new one, and is told agai
 
 
 class Reception:
-    """What a signaling adapter talks to."""
+    """What a signaling adapter talks to.
+
+    While `owned()` is False nobody is heard: another coordinator may have the store, and an
+    answer of this one would let a player go on playing who counts as stopped there.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Reception:
         wheel: Wheel,
         counters: Counters,
         log: Any,
+        owned: Callable[[], bool],
     ) -> None:
         self._runtime = runtime
         self._seats = seats
@@ -63,6 +68,7 @@ class Reception:
         self._wheel = wheel
         self._counters = counters
         self._log = log
+        self._owned = owned
         self._closed = False
 
     def close(self) -> None:
@@ -82,7 +88,7 @@ class Reception:
     def received(self, conn: Hashable, message: Any) -> None:
         with self._runtime.lock:
             connection = self._seats.of(conn)
-            if connection is None or self._closed:
+            if connection is None or self._closed or not self._owned():
                 return
             try:
                 self._hear(connection, message)

@@ -57,6 +57,7 @@ from reconnect.core.notices import (
     ClientNotice,
 )
 from reconnect.core.peer import Peer
+from reconnect.core.resync import Consult
 from reconnect.core.wire import encode
 from reconnect.errors import RemoteProtocolError
 from reconnect.ports import Cancel, ClientSignaling, Link, Links
@@ -72,6 +73,8 @@ class Wiring:
     claim: Claim
     log: Any
     inform: Callable[[ClientNotice], None]
+    consults: deque[Consult] = field(factory=deque)
+    """What the application is to be asked as soon as it has taken everything that came."""
     malformed: int = 0
     """Messages of the coordinator that are not as the protocol says, dropped."""
     _open: dict[str, Link] = field(factory=dict)
@@ -151,6 +154,8 @@ class Wiring:
                 self.signaling.open(self._dial)
             case HangUp():
                 self._hang_up()
+            case Consult():
+                self.consults.append(effect)
             case Inform(notice):
                 self.inform(notice)
             case _:

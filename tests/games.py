@@ -15,6 +15,15 @@ from reconnect.testing.virtual import VirtualRuntime
 STEP = 1 / 30
 
 
+class Nothing:
+    """What a player's program has that is worth handing over."""
+
+    def snapshot(self) -> bytes:
+        return b""
+
+    def restore(self, snapshot: bytes) -> None: ...
+
+
 class Player:
     """One program's game loop."""
 
@@ -66,6 +75,7 @@ class Game:
     def join(self, player: str, token: str | None = None, **options: Any) -> Player:
         """A new program of this player."""
         policy = self.coordinator.policy
+        options.setdefault("resync", Nothing())
         links = self.network.links(player) if policy.topology.peer_to_peer else None
         client = Client(
             signaling=self.network.client(player),

@@ -391,6 +391,22 @@ def test_its_name_can_be_used_again_when_it_is_forgotten():
     assert handle.state is State.PAUSED
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_its_name_can_be_used_again_when_the_store_has_forgotten_it_too(seed):
+    """A new session is never in the store while the old one is being forgotten there."""
+    house = House(store=FaultyStore(blocking=True), seed=seed)
+    house.coordinator.open(["ann", "ben"], id="game").end()
+    house.run(1.0)
+    assert house.runtime.run_until(lambda: house.coordinator.get("game") is None, limit=200)
+    with pytest.raises(LocalProtocolError, match="there already"):
+        house.coordinator.open(["cid", "dan"], id="game")
+    house.settle()
+    handle = house.coordinator.open(["cid", "dan"], id="game")
+    house.settle()
+    assert handle.state is State.PAUSED
+    assert house.record(handle).players == ("cid", "dan")
+
+
 @pytest.mark.parametrize("blocking", [False, True])
 def test_a_store_that_cannot_forget_is_logged(blocking):
     """The session is forgotten here all the same."""
@@ -502,6 +518,17 @@ def test_close_hangs_up_and_the_sessions_live_on():
     assert diary.closed
     house.start()
     assert house.coordinator.get(handle.id).state is State.CONNECTED
+
+
+def test_nobody_plays_on_under_a_closed_coordinator():
+    """Nobody watches any more whether the players are there; the session itself lives on."""
+    house = House()
+    handle, _ = house.game()
+    handle.notices()
+    assert handle.playing
+    house.coordinator.close()
+    assert not handle.playing
+    assert handle.state is State.CONNECTED
 
 
 def test_a_closed_coordinator_takes_no_orders_and_hears_nothing():

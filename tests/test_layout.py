@@ -21,7 +21,19 @@ ALWAYS_ALLOWED = {"attrs", "structlog"}
 CORE_MAY_IMPORT = {"attrs", "transitions"}
 SAME_PACKAGE = {"aioice": "aiortc", "js": "pyodide", "pyodide_js": "pyodide"}
 
-UNMIRRORED: dict[str, str] = {}  # module: why it has no test file of its own
+UNMIRRORED = dict.fromkeys(  # module: why it has no test file of its own
+    (
+        "reconnect.demo.__main__",
+        "reconnect.demo.director",
+        "reconnect.demo.lines",
+        "reconnect.demo.player",
+        "reconnect.demo.processes",
+        "reconnect.demo.server",
+    ),
+    "the demo's processes are run for real by tests/demo/test_demo.py",
+) | {
+    "reconnect.core.linked": "a part of Peer; tested with it by tests/core/test_peer_*.py",
+}
 
 
 @frozen

@@ -216,6 +216,8 @@ def _view(message: Json) -> View:
         word_or_none(get("cause"), "cause"),
         word_or_none(get("reason"), "reason"),
         None if get("policy") is None else policy_from_wire(get("policy")),
+        0 if get("outages") is None else whole(get("outages"), "outages"),
+        0.0 if get("paused_ms") is None else seconds(get("paused_ms"), "paused_ms"),
     )
 
 

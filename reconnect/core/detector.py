@@ -74,6 +74,7 @@ class Detector:
     _unanswered: int = field(init=False, default=0)
     _excuses: int = field(init=False, default=0)
     _stall: float = field(init=False, default=0.0)
+    _stood_still: float = field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
         self._silent_from = self._ping_at = self._heard_at
@@ -146,6 +147,7 @@ class Detector:
         """The machine was asleep: what was known about the link is worth nothing now."""
         if self._liveness is Liveness.ALIVE:
             self._liveness = Liveness.SUSPECT
+        self._stood_still = max(self._stood_still, self._late(now))
         self._begin_afresh(now)
 
     def closed(self) -> None:
@@ -166,6 +168,7 @@ class Detector:
             return None
         if (late := self._late(now)) > 0.0:
             self._stall = max(self._stall, late)
+            self._stood_still = max(self._stood_still, late)
             if self._excuses < EXCUSES:
                 self._excuses += 1
                 self._begin_afresh(now)
@@ -175,6 +178,11 @@ class Detector:
         if now >= self._lost_at():
             self._liveness = Liveness.LOST
         return self._ping(now) if now >= self._ping_at else None
+
+    def stood_still(self) -> float:
+        """The longest that our own loop has been late since this was last asked, in seconds."""
+        longest, self._stood_still = self._stood_still, 0.0
+        return longest
 
     def _ping(self, now: float) -> int:
         """A new heartbeat; missed ones are never made up for."""

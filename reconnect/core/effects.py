@@ -18,6 +18,7 @@ from reconnect.core.messages import (
 )
 from reconnect.core.notices import ClientNotice, SessionNotice
 from reconnect.core.record import Record
+from reconnect.core.resync import Consult
 from reconnect.policy import IceServer
 
 # -- ordered by a session ------------------------------------------------------------------------
@@ -164,5 +165,6 @@ PeerEffect: TypeAlias = (
     | AbandonAttempt
     | PassSignal
     | SendFrame
+    | Consult
     | Inform
 )

@@ -18,6 +18,7 @@ from reconnect.core.messages import (
     SignalKind,
     View,
 )
+from reconnect.core.resync import Ask
 
 # -- told to both --------------------------------------------------------------------------------
 
@@ -190,6 +191,25 @@ class DataOffered:
 
 
 @frozen
+class Consulted:
+    """The application has answered a `Consult`, or has done what it asked for."""
+
+    ask: Ask
+    peer: str
+    epoch: int
+    answer: bytes = field(default=b"", repr=False)
+
+
+@frozen
+class ConsultFailed:
+    """The application raised instead of answering a `Consult`."""
+
+    ask: Ask
+    peer: str
+    epoch: int
+
+
+@frozen
 class NetworkChanged:
     """The operating system says that the network is another, or is back."""
 
@@ -234,6 +254,8 @@ PeerEvent: TypeAlias = (
     | AttemptFailed
     | DataOffered
     | FrameReached
+    | Consulted
+    | ConsultFailed
     | NetworkChanged
     | BusyDeclared
     | HiddenChanged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import assert_never
 
 from reconnect.core.ladder import Ladder
 from reconnect.core.link import PeerLink
@@ -30,6 +31,8 @@ def explain_session(session: Session, now: float) -> str:
         case State.RECONNECTING:
             waits = [_unready(one) for one in session.in_game]
             return _halt(session, now, f"for {_list(waits)}")
+        case _:
+            assert_never(session.state)
 
 
 def _halt(session: Session, now: float, waits: str) -> str:
@@ -78,6 +81,8 @@ def explain_peer(peer: Peer, now: float) -> str:
             return f"resumed: plays from frame {peer.resume_frame} in {peer.start_at - now:.1f} s"
         case Play.HALTED:
             return f"{peer.public} ({peer.cause}); waits for {_list(_obstacles(peer, now))}"
+        case _:
+            assert_never(peer.play)
 
 
 def _obstacles(peer: Peer, now: float) -> list[str]:

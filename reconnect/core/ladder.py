@@ -124,12 +124,17 @@ class Ladder:
         return self.attempt is not None and now >= self.deadline
 
     def over(self, now: float) -> Attempt:
-        """The attempt under way has ended; the next one waits its turn."""
+        """The attempt under way has ended; the next one waits its turn.
+
+        The delay counts from the beginning of the attempt: one that failed at once is not
+        repeated in a burst, and one that has had all its time leaves no time without an attempt.
+        """
         assert self.attempt is not None
         attempt, self.attempt = self.attempt, None
         if self.next_at != inf:
             ceiling = self.policy.attempt_delay_min * 2.0 ** min(attempt.number, DOUBLINGS)
-            self.next_at = now + self.random.uniform(
+            delay = self.random.uniform(
                 self.policy.attempt_delay_min, min(self.policy.attempt_delay_max, ceiling)
             )
+            self.next_at = max(now, attempt.started_at + delay)
         return attempt

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from math import inf
 from random import Random
+from typing import assert_never
 
 from attrs import define, field
 
@@ -197,8 +198,6 @@ class PeerLink:
 
     def stopped(self, epoch: int, now: float) -> None:
         """Play has stopped, or waits for another epoch: nothing is proven any more."""
-        if epoch == self.epoch:
-            return
         self.epoch = epoch
         if self.alive and self.direct and self.mending.ladder.next_at != inf:
             self._mended(now)  # a loss that healed before anybody had to stop
@@ -248,6 +247,8 @@ class PeerLink:
                 self.detector.busy(now, seconds=ms / 1000)
             case Piece() | Ack() | Latest():
                 self.stream.receive(record, now)
+            case _:
+                assert_never(record)
 
     def busy(self, now: float, seconds: float) -> None:
         """This program is about to be silent, and says so while it can."""
@@ -323,6 +324,10 @@ class PeerLink:
             nonce = self.detector.due(now)
             if nonce is not None:
                 records.append(Ping(nonce))
+            stood_still = self.detector.stood_still()
+            if stood_still >= self.policy.link_suspect:  # long enough for the far end to notice
+                fact: dict[str, FactValue] = {"stalled_ms": round(stood_still * 1000)}
+                self.mending.facts.append(("stalled", fact))
             self.look(now)
             if halted and not self.probed and now >= self._probe_at:
                 self._nonce += 1

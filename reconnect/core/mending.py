@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
+from typing import assert_never
 
 from attrs import define, field
 
@@ -183,6 +184,8 @@ class Mending:
             case SignalKind.ANSWER | SignalKind.CANDIDATE:
                 if current:
                     self._pass_on(effects, signal)
+            case _:
+                assert_never(signal.kind)
 
     def _say(
         self,

@@ -79,6 +79,10 @@ class Reason(StrEnum):
     LEFT = "left"
     CLOSED = "closed"
     """This program was closed in order; its player may come back with another."""
+    NO_STATE = "no_state"
+    """This program came without a game, and the others could not give it theirs."""
+    RESYNC_FAILED = "resync_failed"
+    """This program's game failed to bring its state together with the others'."""
     UNREACHABLE = "unreachable"
     """No word from the coordinator for `give_up_timeout`."""
     BAD_TOKEN = "bad_token"
@@ -116,6 +120,7 @@ class ErrorCode(StrEnum):
     VERSION = "version"
 
 
+OUTAGE = frozenset({State.PAUSED, State.RECONNECTING, State.RESUMED})
 FINAL_ERRORS = frozenset({ErrorCode.BAD_TOKEN, ErrorCode.UNKNOWN_SESSION, ErrorCode.VERSION})
 
 FactValue: TypeAlias = str | int | float | bool | None
@@ -198,6 +203,15 @@ class View:
     reason: str | None = None
     policy: Policy | None = None
     """Only in the answer to an attach."""
+    outages: int = 0
+    """The number of the outage that is open, or was the last; 0 before the first."""
+    paused: float = 0.0
+    """Seconds which that outage has lasted."""
+
+    @property
+    def in_outage(self) -> bool:
+        """Whether an outage is open; the first start is none."""
+        return self.outages > 0 and self.state in OUTAGE
 
     def aged(self, seconds: float) -> View:
         """This view as it has to read when it is sent that much later."""
@@ -209,6 +223,7 @@ class View:
             resume=self.resume
             and Resume(self.resume.frame, max(0.0, self.resume.start_in - seconds)),
             remaining=None if self.remaining is None else max(0.0, self.remaining - seconds),
+            paused=self.paused + seconds if self.in_outage else self.paused,
         )
 
 

@@ -16,7 +16,10 @@ class Paused:
     cause: str
     missing: frozenset[str] = frozenset()
     outage: int = 0
-    """The number of the outage, from 1; 0 for the first start."""
+    """The number of the outage, from 1; 0 for the first start.
+
+    Also 0 for a client that has stopped by itself: the coordinator has yet to give the number.
+    """
 
 
 @frozen
@@ -39,7 +42,10 @@ class Connected:
     """Everybody plays."""
 
     paused: float = 0.0
-    """How many seconds the outage took; 0.0 after the first start."""
+    """How many seconds the outage took; 0.0 after the first start.
+
+    Also 0.0 where that is not known: the coordinator was started again at this very moment.
+    """
 
 
 @frozen

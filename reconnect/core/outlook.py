@@ -8,9 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 from math import inf
 from random import Random
-from typing import Self
+from typing import Self, assert_never
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from reconnect.core.control import Control
 from reconnect.core.facts import Facts
@@ -33,6 +33,7 @@ from reconnect.core.notices import (
     Reconnecting,
     Resumed,
 )
+from reconnect.core.resync import Resync, Step
 from reconnect.core.table import INITIAL, State
 from reconnect.policy import Policy, Topology
 
@@ -68,6 +69,15 @@ class Outlook:
     """The coordinator's last whole word."""
     links: dict[str, PeerLink] = field(factory=dict)
     facts: Facts = field(factory=Facts)
+    resync: Resync = Factory(lambda: Resync(marks=False, snapshots=False))
+    todo: list[Step] = field(factory=list)
+    """Steps of the resync that have to be taken."""
+    stranded: Reason | None = None
+    """Why this client must not play on."""
+    left_over: list[tuple[str, bytes]] = field(factory=list)
+    """What came over links that are gone, and has not been taken yet."""
+    superseded: int = 0
+    """Messages to older clients of others that these had not acknowledged."""
     frame: int = 0
     resume_frame: int = 0
     start_at: float = inf
@@ -94,10 +104,14 @@ class Outlook:
         seed: int,
         kind: Kind = Kind.PYTHON,
         mends: frozenset[AttemptKind] = frozenset({AttemptKind.REBUILD}),
+        marks: bool = False,
+        snapshots: bool = False,
     ) -> Self:
         """A client that has not dialled yet; its first `deadline` is now."""
         random = Random(seed)
-        return cls(session, player, kind, mends, random, Control.beginning(random, now))
+        control = Control.beginning(random, now)
+        resync = Resync(marks=marks, snapshots=snapshots)
+        return cls(session, player, kind, mends, random, control, resync=resync)
 
     # -- asked ------------------------------------------------------------------------------------
 
@@ -124,7 +138,13 @@ class Outlook:
             and now < self.control.lease_until
             and len(self.links) == len(self.needed(self.view))
             and all(link.ready for link in self.links.values())
+            and self.resync.done(self.needed_ids)
         )
+
+    @property
+    def needed_ids(self) -> list[str]:
+        """The players of `needed`, in join order; none before the first view."""
+        return [] if self.view is None else [one.id for one in self.needed(self.view)]
 
     def needed(self, view: View) -> list[PlayerView]:
         """The other members with whom this client exchanges game data directly or by relay."""
@@ -138,6 +158,8 @@ class Outlook:
                 return others if self.player == hub else [one for one in others if one.id == hub]
             case Topology.SERVER:
                 return []
+            case _:
+                assert_never(self.policy.topology)
 
     @property
     def missing(self) -> frozenset[str]:
@@ -149,13 +171,16 @@ class Outlook:
 
     def take(self) -> list[tuple[str, bytes]]:
         """The messages that have arrived since the last call, each peer's in order."""
-        taken = []
-        for peer, link in self.links.items():
-            taken += [(peer, data) for data in link.stream.take()]
-            latest = link.stream.take_latest()
-            if latest is not None:
-                taken.append((peer, latest))
+        taken, self.left_over = self.left_over, []
+        for link in self.links.values():
+            taken += self.taken_from(link)
         return taken
+
+    def taken_from(self, link: PeerLink) -> list[tuple[str, bytes]]:
+        """The messages that have arrived over one link."""
+        taken = [(link.peer, data) for data in link.stream.take()]
+        latest = link.stream.take_latest()
+        return taken if latest is None else [*taken, (link.peer, latest)]
 
     # -- reported ----------------------------------------------------------------------------------
 
@@ -174,6 +199,8 @@ class Outlook:
                 return Phase.READY if self.ready(now) else Phase.HALTED
             case Play.ENDED:
                 return Phase.LEFT
+            case _:
+                assert_never(self.play)
 
     def link_reports(self) -> dict[str, LinkReport]:
         return {peer: link.report() for peer, link in self.links.items() if link.direct}
@@ -198,17 +225,29 @@ class Outlook:
                     and self.view.epoch >= self.epoch
                 )
                 return State.RECONNECTING if recovering else State.PAUSED
+            case _:
+                assert_never(self.play)
+
+    @property
+    def outage(self) -> int:
+        """The number of the outage, once the coordinator has said it; 0 before that."""
+        view = self.view
+        if view is None or not view.in_outage or view.epoch < self.epoch:
+            return 0
+        return view.outages
 
     def notice_now(self, now: float) -> ClientNotice:
         match self.state:
             case State.PAUSED:
-                return Paused(self.cause or Cause.LATE, self.missing)
+                return Paused(self.cause or Cause.LATE, self.missing, self.outage)
             case State.RECONNECTING:
                 return Reconnecting(self.missing)
             case State.RESUMED:
                 starts_in = 0.0 if self.start_at == inf else max(0.0, self.start_at - now)
                 return Resumed(self.resume_frame, starts_in)
             case State.CONNECTED:
-                return Connected()
+                return Connected(0.0 if self.view is None else self.view.paused)
             case State.ENDED:
                 return Ended(self.reason or Reason.COMPLETED)
+            case _:
+                assert_never(self.state)

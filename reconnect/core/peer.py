@@ -17,10 +17,7 @@ from reconnect.core.effects import Dial, HangUp, Inform, PeerEffect, SendReport
 from reconnect.core.events import (
     ApplicationClosing,
     ApplicationLeft,
-    AttemptFailed,
-    AttemptSucceeded,
     BusyDeclared,
-    ChannelChanged,
     ControlClosed,
     ControlOpened,
     DataArrived,
@@ -29,36 +26,24 @@ from reconnect.core.events import (
     FrameArrived,
     FrameReached,
     HiddenChanged,
-    IceChanged,
     NetworkChanged,
     PeerEvent,
-    SignalAcked,
-    SignalArrived,
-    SignalMade,
     TimePassed,
     ViewArrived,
 )
-from reconnect.core.frames import session_tag
-from reconnect.core.link import PeerLink
+from reconnect.core.linked import Linked
 from reconnect.core.messages import (
     FINAL_ERRORS,
     Cause,
     ErrorCode,
-    Kind,
     Phase,
-    PlayerView,
     Reason,
     Report,
     ShortView,
-    Signal,
     View,
 )
-from reconnect.core.notices import (
-    LinkSuspect,
-)
-from reconnect.core.outlook import Outlook, Play
+from reconnect.core.outlook import Play
 from reconnect.core.table import NEXT, State, Trigger, move
-from reconnect.errors import LocalProtocolError, NoSuchPlayer, RemoteProtocolError, SessionEnded
 
 LINGER = 1.0  # in it the others hear of the end, and so not of a link that is down
 LEAVING_TIMEOUT = 2.0  # how long a goodbye is repeated before the silence has to say it
@@ -73,7 +58,7 @@ TOWARDS = {
 
 
 @define(eq=False)
-class Peer(Outlook):
+class Peer(Linked):
     """One client of one player; make one with `beginning`."""
 
     @property
@@ -151,7 +136,7 @@ class Peer(Outlook):
             case ApplicationClosing():
                 self._closing(effects, now)
             case ApplicationLeft():
-                self._leave(effects, now)
+                self._leave(effects, Reason.LEFT, now)
             case NetworkChanged():
                 self.control.hurry(now)
                 for link in self.links.values():
@@ -163,72 +148,10 @@ class Peer(Outlook):
                 self.facts.note("hidden", {"hidden": hidden}, now)
                 for link in self.links.values():
                     link.hidden(now, hidden=hidden)
-            case SignalArrived(signal):
-                self._signalled(effects, signal, now)
             case DataOffered() | TimePassed():
                 pass  # what follows from them is settled below
             case _:
-                self._link_event(effects, event, now)
-
-    def _link_event(
-        self,
-        effects: list[PeerEffect],
-        event: SignalMade
-        | SignalAcked
-        | ChannelChanged
-        | IceChanged
-        | AttemptSucceeded
-        | AttemptFailed,
-        now: float,
-    ) -> None:
-        peer = event.ack.sender if isinstance(event, SignalAcked) else event.peer
-        link = self.links.get(peer or "")
-        if link is None:
-            return
-        match event:
-            case SignalMade(_, attempt_id, kind, payload):
-                link.mending.made(effects, attempt_id, kind, payload, now)
-            case SignalAcked(ack):
-                link.mending.signals.acked(ack)
-            case ChannelChanged(_, is_open):
-                link.channel_changed(is_open, now)
-            case IceChanged(_, state):
-                link.ice = state
-            case AttemptSucceeded(_, attempt_id):
-                link.mending.succeeded(attempt_id, now)
-            case AttemptFailed(_, attempt_id, cause):
-                link.mending.failed(attempt_id, cause, now)
-
-    def _offered(self, event: DataOffered) -> None:
-        """All or nothing: where one peer has no room, no peer gets anything."""
-        if self.play is Play.ENDED:
-            raise SessionEnded(self.session, self.reason)
-        if event.to is not None and event.to not in self.links:
-            raise NoSuchPlayer(self.session, event.to)
-        streams = [link.stream for peer, link in self.links.items() if event.to in (None, peer)]
-        if not streams:
-            raise LocalProtocolError("nobody to send to yet: wait until the game is playing")
-        if event.latest:
-            for stream in streams:
-                stream.send_latest(event.data)
-            return
-        # the one without room comes first, and raises before anything is accepted
-        for stream in sorted(streams, key=lambda one: one.room_for(len(event.data))):
-            stream.send(event.data)
-
-    def _packet(self, peer: str, packet: bytes, now: float) -> None:
-        link = self.links.get(peer)
-        if link is None:
-            return
-        try:
-            link.received(packet, now)
-        except RemoteProtocolError:
-            self.malformed += 1
-
-    def _signalled(self, effects: list[PeerEffect], signal: Signal, now: float) -> None:
-        link = self.links.get(signal.sender or "")
-        if link is not None:
-            link.signal_arrived(effects, signal, now)
+                self._about_links(effects, event, now)
 
     def _refused(self, effects: list[PeerEffect], code: str, now: float) -> None:
         if code in FINAL_ERRORS:
@@ -255,7 +178,8 @@ class Peer(Outlook):
             self.gen = view.gen
             return
         self.version, self.gen, self.view = view.version, view.gen, view
-        self._match_links(effects, view, now)
+        if self._match_links(effects, view, now) and not self.halted:
+            self._halt(self.epoch + 1, Cause.PEER_RELOADED, now)
         self._obey(view, now)
 
     def _obey(self, view: View, now: float) -> None:
@@ -273,47 +197,6 @@ class Peer(Outlook):
             else:
                 self._halt(self.epoch + 1, self.cause, now)
 
-    def _match_links(self, effects: list[PeerEffect], view: View, now: float) -> None:
-        """One link for each needed peer's current generation, and no other."""
-        mine = next(one for one in view.players if one.id == self.player)
-        holds_seat = self.gen > 0 and mine.gen == self.gen
-        needed = {one.id: one for one in self.needed(view) if one.gen > 0} if holds_seat else {}
-        for peer, link in list(self.links.items()):
-            wanted = needed.get(peer)
-            if wanted is None or wanted.gen != link.generation:
-                link.close(effects, now)
-                self._collect(link, now)
-                del self.links[peer]
-                if wanted is not None and not self.halted:
-                    self._halt(self.epoch + 1, Cause.PEER_RELOADED, now)
-        for peer, wanted in needed.items():
-            if peer not in self.links:
-                self.links[peer] = link = self._new_link(wanted, now)
-                link.open(effects)
-            # a coordinator that was started again knows the far end's kind once it has come back
-            self.links[peer].mending.ladder.initiator = self._initiates(wanted, view)
-
-    def _initiates(self, far: PlayerView, view: View) -> bool:
-        """Whether the attempts at the link to `far` are ours to begin."""
-        if (self.kind is Kind.PYTHON) != (far.kind is Kind.PYTHON):
-            return self.kind is Kind.PYTHON
-        order = [one.id for one in view.players]
-        return order.index(self.player) < order.index(far.id)
-
-    def _new_link(self, far: PlayerView, now: float) -> PeerLink:
-        assert self.policy is not None
-        return PeerLink.make(
-            far.id,
-            far.gen,
-            self.gen,
-            tag=session_tag(self.session),
-            policy=self.policy,
-            mends=self.mends,
-            random=self.random,
-            epoch=self.epoch,
-            now=now,
-        )
-
     # -- stopping and starting ---------------------------------------------------------------------
 
     def _halt(self, epoch: int, cause: str | None, now: float) -> None:
@@ -321,6 +204,7 @@ class Peer(Outlook):
         self.epoch = epoch
         self.cause = cause
         self.start_at = inf
+        self.resync.begin(epoch)
         for link in self.links.values():
             link.stopped(epoch, now)
 
@@ -361,8 +245,8 @@ class Peer(Outlook):
         self._end(effects, Reason.CLOSED, now)
         self._let_go(effects, now)
 
-    def _leave(self, effects: list[PeerEffect], now: float) -> None:
-        self._stop_for_good(Reason.LEFT, now)
+    def _leave(self, effects: list[PeerEffect], reason: Reason, now: float) -> None:
+        self._stop_for_good(reason, now)
         self._leaving_until = now + LEAVING_TIMEOUT
         if self.control.attached:
             self._report(effects, now)
@@ -405,35 +289,14 @@ class Peer(Outlook):
         if self.play is Play.ARMED and now >= self.start_at:
             self.play = Play.PLAYING
             self.start_at = inf
-        for link in self.links.values():
-            self._tend(effects, link, now)
+            self.resync.has_state = True
+        self._tend_links(effects, now)
+        if self.stranded is not None:
+            self._leave(effects, self.stranded, now)
+            return
         self._check_links(now)
         if self.control.attached and (self._changed(now) or now >= self.control.report_at):
             self._report(effects, now)
-
-    def _tend(self, effects: list[PeerEffect], link: PeerLink, now: float) -> None:
-        link.carried = self.control.attached and self.is_attached(link.peer)
-        link.look(now)
-        link.mend(effects, now, allowed=self._may_mend(link))
-        if self.control.attached and now >= link.mending.signals.resend_at:
-            link.mending.repeat(effects, now)
-        link.flush(effects, now, halted=self.halted)
-        if link.newly_suspect():
-            effects.append(Inform(LinkSuspect(link.peer)))
-        self._collect(link, now)
-
-    def _collect(self, link: PeerLink, now: float) -> None:
-        for kind, data in link.mending.facts:
-            self.facts.note(kind, {**data, "frame": self.frame}, now)
-        link.mending.facts.clear()
-
-    def _may_mend(self, link: PeerLink) -> bool:
-        return (
-            self.halted
-            and self.control.attached
-            and self.public is State.RECONNECTING
-            and self.is_attached(link.peer)
-        )
 
     # -- reports and notices ----------------------------------------------------------------------
 

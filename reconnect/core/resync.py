@@ -73,7 +73,10 @@ class Consult:
 
 @frozen
 class Stranded:
-    """The game of the others cannot be had: this client must not play."""
+    """The games cannot be brought together: this client must not play."""
+
+    failed: bool = False
+    """The application failed in it; otherwise nobody could give this client a game."""
 
 
 Step: TypeAlias = Say | Consult | Stranded
@@ -253,6 +256,11 @@ class Resync:
     def cannot(self, peer: str, epoch: int) -> list[Step]:
         """The application could not make a snapshot after all."""
         return [self._say(peer, Code.NO_SNAPSHOT)] if epoch == self.epoch else []
+
+    def too_long(self, peer: str, message: bytes) -> list[Step]:
+        """What the application answered is longer than a message may be."""
+        code, epoch = HEAD.unpack_from(message)
+        return self.cannot(peer, epoch) if code == Code.SNAPSHOT else [Stranded(failed=True)]
 
     def _at(self, peer: str) -> _With:
         return self._peers.setdefault(peer, _With())

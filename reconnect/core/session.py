@@ -391,6 +391,7 @@ class Session(Standing):
             return 0.0
         length = now - self.outage_started_at
         self.paused_total += length
+        self.last_outage = length
         self.outage_started_at = None
         return length
 

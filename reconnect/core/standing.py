@@ -45,6 +45,8 @@ class Standing:
     """When the outage that is open, or the first start, ends the session."""
     outage_started_at: float | None = None
     outages: int = 0
+    last_outage: float = 0.0
+    """How long the last closed outage took; not stored, so 0.0 after a restart."""
     paused_total: float = 0.0
     resumed_at: float = -inf
     """When the state became `resumed`."""
@@ -141,6 +143,12 @@ class Standing:
         """Members without a connection."""
         return frozenset(member.player for member in self.in_game if member.conn is None)
 
+    def outage_length(self, now: float) -> float:
+        """How long the outage that is open has lasted; if none is, how long the last one took."""
+        if self.outage_started_at is None:
+            return self.last_outage
+        return max(0.0, now - self.outage_started_at)
+
     def playing(self, now: float) -> bool:
         """Whether the game goes on: connected, or resumed and the start instant has passed."""
         return self.state is State.CONNECTED or (
@@ -210,6 +218,8 @@ class Standing:
             cause=self.cause,
             reason=self.reason,
             policy=policy,
+            outages=self.outages,
+            paused=self.outage_length(now),
         )
 
     def short_view(self, member: Member, now: float) -> ShortView:

@@ -144,6 +144,10 @@ def _view_to_wire(view: View, session: str) -> Json:
         form["reason"] = str(view.reason)
     if view.policy is not None:
         form["policy"] = policy_to_wire(view.policy)
+    if view.outages:
+        form["outages"] = view.outages
+    if view.paused:
+        form["paused_ms"] = round(view.paused * 1000)
     return form
 
 

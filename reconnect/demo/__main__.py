@@ -12,7 +12,7 @@ from rich.console import Console
 
 from reconnect.demo.director import DemoFailed, Director
 from reconnect.demo.stage import Stage
-from reconnect.demo.verdict import Plan
+from reconnect.demo.verdict import FAULTS, Plan
 from reconnect.errors import PolicyError
 
 INTERRUPTED = 130  # what a shell says of a program that was stopped by Ctrl-C
@@ -46,7 +46,13 @@ def _parser() -> argparse.ArgumentParser:
         help="whether the old flows come back, or only new ones get through",
     )
     demo.add_argument(
-        "--fault", choices=("link", "control", "both"), default="link", help="what is cut"
+        "--fault",
+        choices=FAULTS,
+        default="link",
+        help="what is cut; or whose program starts again; or the server is killed",
+    )
+    demo.add_argument(
+        "--down", type=float, default=2.0, help="seconds until a killed server starts again"
     )
     demo.add_argument("--seed", type=int, default=1, help="of the game")
     demo.add_argument(
@@ -69,6 +75,7 @@ def _demo(options: argparse.Namespace) -> int:
         timeout=options.timeout,
         path=options.path,
         fault=options.fault,
+        down=options.down,
         seed=options.seed,
     )
     console = Console(stderr=options.json, highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from math import inf
@@ -25,6 +26,7 @@ NAMES = ("alice", "bob", "carol", "dave")
 START_TIMEOUT = 60.0  # s; two cores may have to start five interpreters
 PLAY_BEFORE = 2.0  # s of undisturbed play
 FRAMES_AFTER = 45  # to play on when all is well again
+CALM = 2.0  # s in which a pause that should not come would have come
 SETTLE = 30.0  # s for what has no deadline of its own
 
 
@@ -41,6 +43,8 @@ class Director:
     folder: Path = field(factory=lambda: Path(tempfile.mkdtemp(prefix="reconnect-demo-")))
     timeline: Timeline = field(init=False)
     _processes: dict[str, Process] = field(init=False, factory=dict)
+    _proxies: dict[str, TcpProxy] = field(init=False, factory=dict)
+    _configs: dict[str, dict[str, Any]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.timeline = Timeline(list(NAMES[: self.plan.players]), self.on_line)
@@ -59,55 +63,53 @@ class Director:
             await paths.start()
             stack.callback(paths.close)
             stack.push_async_callback(self._stop)
-            await self._start_server()
-            proxies = await self._start_players(paths.address, stack)
-            await self._play_before()
-            await self._disturb(path, proxies)
+            await self._start_server(port=0)
+            ready = self.timeline.ready
+            assert ready is not None
+            for player in self.timeline.players:
+                self._proxies[player] = proxy = TcpProxy("127.0.0.1", ready["port"])
+                await proxy.start()
+                stack.callback(proxy.close)
+                self._configs[player] = self._config(player, ready, paths.address)
+                await self._start_player(player)
+            await self._expect(lambda: self.timeline.all_play(after=0.0), "the game to start")
+            await asyncio.sleep(PLAY_BEFORE)
+            await self._disturb(path)
             await self._finish()
         return judge(self.plan, self.timeline, trace=str(self.trace))
 
     # -- the processes ---------------------------------------------------------------------------
 
-    async def _start_server(self) -> None:
-        await self._spawn(
-            SERVER,
-            "reconnect.demo.server",
-            {
-                "players": self.timeline.players,
-                "timeout": self.plan.timeout,
-                "trace": str(self.trace),
-            },
-        )
+    async def _start_server(self, *, port: int) -> None:
+        self.timeline.ready = None
+        config = {
+            "players": self.timeline.players,
+            "timeout": self.plan.timeout,
+            "store": str(self.folder / "sessions.db"),
+            "trace": str(self.trace),
+            "port": port,
+        }
+        await self._spawn(SERVER, "reconnect.demo.server", config)
         await self._expect(lambda: self.timeline.ready is not None, "the server to start")
 
-    async def _start_players(
-        self, path: tuple[str, int], stack: AsyncExitStack
-    ) -> dict[str, TcpProxy]:
-        ready = self.timeline.ready
-        assert ready is not None
-        proxies = {}
-        for player in self.timeline.players:
-            proxies[player] = proxy = TcpProxy("127.0.0.1", ready["port"])
-            await proxy.start()
-            stack.callback(proxy.close)
-            await self._spawn(
-                player,
-                "reconnect.demo.player",
-                {
-                    "player": player,
-                    "players": self.timeline.players,
-                    "session": ready["session"],
-                    "token": ready["tokens"][player],
-                    "url": f"http://127.0.0.1:{proxy.port}",
-                    "path": path,
-                    "seed": self.plan.seed,
-                },
-            )
-        return proxies
+    async def _start_player(self, player: str) -> None:
+        await self._spawn(player, "reconnect.demo.player", self._configs[player])
+
+    def _config(self, player: str, ready: dict[str, Any], path: tuple[str, int]) -> dict[str, Any]:
+        return {
+            "player": player,
+            "players": self.timeline.players,
+            "session": ready["session"],
+            "token": ready["tokens"][player],
+            "url": f"http://127.0.0.1:{self._proxies[player].port}",
+            "path": path,
+            "seed": self.plan.seed,
+        }
 
     async def _spawn(self, name: str, module: str, config: dict[str, Any]) -> None:
         log = self.folder / f"{name}.log"
         self._processes[name] = process = Process(name, module, log, self.timeline.hear)
+        self.timeline.gone.discard(name)
         await process.start(config)
 
     async def _stop(self) -> None:
@@ -123,11 +125,19 @@ class Director:
 
     # -- the play --------------------------------------------------------------------------------
 
-    async def _play_before(self) -> None:
-        await self._expect(lambda: self.timeline.all_play(after=0.0), "the game to start")
-        await asyncio.sleep(PLAY_BEFORE)
+    async def _disturb(self, path: UdpPath) -> None:
+        match self.plan.fault:
+            case "reload":
+                await self._reload(self.timeline.players[0])
+            case "server-kill":
+                await self._kill_server()
+            case _:
+                await self._cut(path)
+        if not self.timeline.all_ended:
+            within = SETTLE + self.plan.policy.give_up_timeout
+            await self.timeline.until(self._settled, within=within)
 
-    async def _disturb(self, path: UdpPath, proxies: dict[str, TcpProxy]) -> None:
+    async def _cut(self, path: UdpPath) -> None:
         plan, timeline = self.plan, self.timeline
         first, second = timeline.players[:2]
         what = {"link": f"the link {first}-{second}", "control": f"{first}'s control link"}
@@ -135,32 +145,50 @@ class Director:
         if plan.fault in LINK_FAULTS:
             path.cut(first, second, mode=plan.path)
         if plan.fault in CONTROL_FAULTS:
-            proxies[first].freeze()
+            self._proxies[first].freeze()
         timeline.cut_at = timeline.did(f"cut: {cut}, {_lasting(plan.outage)}")
-        over = await timeline.until(lambda: timeline.all_ended, within=plan.outage)
-        if over:
+        if await timeline.until(lambda: timeline.all_ended, within=plan.outage):
             return
         path.mend(first, second)
         if plan.fault in CONTROL_FAULTS:
-            # what a cut wire swallowed does not come back: the old connections are dead
-            proxies[first].resume()
+            self._proxies[first].resume()
         timeline.mended_at = timeline.did("the path is back")
-        await timeline.until(self._settled, within=SETTLE + plan.policy.give_up_timeout)
+
+    async def _reload(self, player: str) -> None:
+        timeline, old = self.timeline, self._processes[player]
+        timeline.cut_at = timeline.did(f"{player}'s program is closed, and starts again")
+        old.order({"close": True})
+        await timeline.until(lambda: player in timeline.gone, within=SETTLE)
+        await old.ended()
+        timeline.begin_again(player)
+        timeline.mended_at = timeline.did(f"{player}'s new program starts")
+        await self._start_player(player)
+
+    async def _kill_server(self) -> None:
+        timeline, down = self.timeline, self.plan.down
+        ready = timeline.ready
+        assert ready is not None
+        self._processes[SERVER].kill()
+        timeline.cut_at = timeline.did(f"the server is killed, and is down {_lasting(down)}")
+        await self._processes[SERVER].ended()
+        await asyncio.sleep(max(0.0, timeline.cut_at + down - time.monotonic()))
+        timeline.mended_at = timeline.did("the server starts again")
+        await self._start_server(port=ready["port"])
 
     def _settled(self) -> bool:
         """Whether everybody has played on after the last pause, or the game is over."""
-        timeline = self.timeline
+        timeline, plan = self.timeline, self.plan
         if timeline.all_ended:
             return True
         assert timeline.cut_at is not None
-        for player in timeline.players:
-            paused_at = timeline.first(player, "Paused", after=timeline.cut_at)
-            if paused_at is None:
-                if self.plan.outage > self.plan.pauses_after:
-                    return False
-            elif timeline.plays_after(player, paused_at) is None:
-                return False
-        return True
+        if not plan.pauses:
+            return time.monotonic() >= timeline.cut_at + plan.lasts + CALM
+        return all(self._plays_on(player, timeline.cut_at) for player in timeline.players)
+
+    def _plays_on(self, player: str, cut_at: float) -> bool:
+        paused_at = self.timeline.first(player, "Paused", after=cut_at)
+        since = self.timeline.began_at.get(player, paused_at)
+        return since is not None and self.timeline.plays_after(player, since) is not None
 
     async def _finish(self) -> None:
         """Play to the same last frame everywhere, so that the books can be closed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from random import Random
+from typing import Any
 
 WIDTH, HEIGHT = 22, 9
 GEMS = 6
@@ -42,6 +43,28 @@ class Game:
         self.frame += 1
         state = (self.frame, sorted(self._at.items()), sorted(self._gems), self.scores)
         self.digest = blake2b(self.digest + repr(state).encode(), digest_size=8).digest()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that follows from the past, as JSON."""
+        version, internal, gauss = self._random.getstate()
+        return {
+            "frame": self.frame,
+            "digest": self.digest.hex(),
+            "random": [version, internal, gauss],
+            "at": self._at,
+            "scores": self.scores,
+            "gems": sorted(self._gems),
+        }
+
+    def become(self, state: Mapping[str, Any]) -> None:
+        """Go on from another copy's `state`."""
+        version, internal, gauss = state["random"]
+        self._random.setstate((version, tuple(internal), gauss))
+        self.frame = state["frame"]
+        self.digest = bytes.fromhex(state["digest"])
+        self._at = {player: (x, y) for player, (x, y) in state["at"].items()}
+        self.scores = dict(state["scores"])
+        self._gems = {(x, y) for x, y in state["gems"]}
 
     def choose(self, player: str, random: Random) -> int:
         """What `player` would like to do next; `random` is private to it."""

@@ -1,10 +1,16 @@
-"""Lockstep: nobody steps before it has everybody's input for it; and the books about that."""
+"""Lockstep: nobody steps before it has everybody's input for it; and the books about that.
+
+The game can be handed over (`snapshot`, `restore`) and brought together (`mark`, `since`,
+`merge`): what counts in it are the inputs, so two copies that hold the same inputs are the same.
+"""
 
 from __future__ import annotations
 
+import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
+from typing import Any
 
 from attrs import define, field
 
@@ -21,20 +27,28 @@ class Ledger:
     delivered: int = 0
     duplicated: int = 0
     reordered: int = 0
-    _next: int = DELAY
+    handed_over: int = 0
+    """Numbers that came by resync instead."""
+    next: int = DELAY
+    """The first number that has not been reached yet."""
     _missing: set[int] = field(factory=set)
 
     def enter(self, number: int) -> None:
         """Inputs are numbered by their frame, without a hole, from the first that is sent."""
         self.delivered += 1
-        if number >= self._next:
-            self._missing.update(range(self._next, number))
-            self._next = number + 1
+        if number >= self.next:
+            self._missing.update(range(self.next, number))
+            self.next = number + 1
         elif number in self._missing:
             self._missing.discard(number)
             self.reordered += 1
         else:
             self.duplicated += 1
+
+    def hand_over(self, number: int) -> None:
+        """A resync brought this number, the next of its player."""
+        self.handed_over += 1
+        self.next = number + 1
 
     @property
     def lost(self) -> int:
@@ -47,13 +61,20 @@ class Lockstep:
 
     def __init__(self, players: Sequence[str], me: str, *, seed: int, step_seed: int) -> None:
         self.game = Game(players, seed)
+        self.first = 0
+        """The frame this program's game began with."""
         self.hashes: list[str] = []
-        """Of each frame, as it was after that step."""
+        """Of each frame since then, as it was after that step."""
         self.stop_at: int | None = None
         self.sent = 0
+        self.on_restore: Callable[[int], None] = lambda _frame: None
+        """Told from which frame a game that was handed over goes on."""
         self.ledgers = {player: Ledger() for player in players if player != me}
         self._me = me
+        self._players = list(players)
         self._random = Random(step_seed)
+        self._mine = DELAY
+        """The next frame for which this player has to give its input."""
         self._inputs = {frame: dict.fromkeys(players, STAY) for frame in range(DELAY)}
 
     @property
@@ -65,26 +86,77 @@ class Lockstep:
         """An input of another player arrived."""
         frame, move = INPUT.unpack(data)
         self.ledgers[player].enter(frame)
-        self._inputs.setdefault(frame, {}).setdefault(player, move)
+        self._hold(frame, player, move)
+
+    def owed(self) -> Iterable[bytes]:
+        """The inputs that this player has to send now."""
+        ahead = self.game.frame + DELAY
+        while self._mine < (ahead if self.stop_at is None else min(ahead, self.stop_at)):
+            move = self.game.choose(self._me, self._random)
+            self._hold(self._mine, self._me, move)
+            yield INPUT.pack(self._mine, move)
+            self._mine += 1
+            self.sent += 1
 
     @property
     def can_step(self) -> bool:
         """Whether everybody's input for the next step is there."""
-        have = self._inputs.get(self.game.frame, {})
-        return (
-            not self.done
-            and len(have) + 1 >= len(self.ledgers) + 1
-            and all(player in have for player in self.ledgers)
-        )
+        return not self.done and len(self._inputs.get(self.game.frame, ())) == len(self._players)
 
-    def step(self) -> bytes | None:
-        """Take a step; what is to be sent to all others before the next one, if anything."""
-        self.game.step(self._inputs.pop(self.game.frame))
+    def step(self) -> None:
+        """Take one step."""
+        self.game.step(self._inputs[self.game.frame])
         self.hashes.append(self.game.digest.hex())
-        frame = self.game.frame - 1 + DELAY
-        if self.stop_at is not None and frame >= self.stop_at:
-            return None
-        move = self.game.choose(self._me, self._random)
-        self._inputs.setdefault(frame, {})[self._me] = move
-        self.sent += 1
-        return INPUT.pack(frame, move)
+        # peers are at most DELAY frames behind, and may lack what their own last link lost
+        self._inputs.pop(self.game.frame - 2 * DELAY, None)
+
+    def _hold(self, frame: int, player: str, move: int) -> None:
+        self._inputs.setdefault(frame, {}).setdefault(player, move)
+
+    # -- handing over, bringing together -----------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        return json.dumps({"game": self.game.state(), "inputs": self._all_inputs()}).encode()
+
+    def restore(self, snapshot: bytes) -> None:
+        held = json.loads(snapshot)
+        self.game.become(held["game"])
+        self.first = self.game.frame
+        self.hashes = []
+        self._inputs = {}
+        self._mine = max(DELAY, self.game.frame)
+        for ledger in self.ledgers.values():
+            ledger.next = max(DELAY, self.game.frame)
+        self._take_over(held["inputs"])
+        self.on_restore(self.game.frame)
+
+    def mark(self, _peer: str) -> bytes:
+        return json.dumps({player: self._frontier(player) for player in self._players}).encode()
+
+    def since(self, _peer: str, mark: bytes) -> bytes:
+        holds: dict[str, int] = json.loads(mark)
+        return json.dumps([one for one in self._all_inputs() if one[0] >= holds[one[1]]]).encode()
+
+    def merge(self, _peer: str, data: bytes) -> None:
+        self._take_over(json.loads(data))
+
+    def _all_inputs(self) -> list[tuple[int, str, int]]:
+        return [
+            (frame, player, move)
+            for frame, moves in sorted(self._inputs.items())
+            for player, move in moves.items()
+        ]
+
+    def _frontier(self, player: str) -> int:
+        """The first frame for which this game lacks the player's input."""
+        return self._mine if player == self._me else self.ledgers[player].next
+
+    def _take_over(self, inputs: Sequence[Any]) -> None:
+        for frame, player, move in inputs:
+            self._hold(frame, player, move)
+            if frame < self._frontier(player):
+                continue
+            if player == self._me:
+                self._mine = frame + 1
+            else:
+                self.ledgers[player].hand_over(frame)

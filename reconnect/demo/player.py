@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from reconnect.client import Client
+from reconnect.core.messages import Reason
 from reconnect.core.notices import Resumed
 from reconnect.core.table import State
 from reconnect.demo.lines import orders, say, say_notice
@@ -45,10 +46,12 @@ class Player:
                 RemotePath(tuple(config["path"])),
                 player=self.me,
             ),
+            resync=self.play,
             session=config["session"],
             player=self.me,
             token=config["token"],
         )
+        self.play.on_restore = self._restored
         self._next_step = 0.0
         self._next_show = 0.0
         self._waits_to_start = True
@@ -67,20 +70,26 @@ class Player:
             self._show(time.monotonic())
             await asyncio.sleep(POLL)
         self._final()
-        await asyncio.sleep(LINGER)
+        if self.client.reason != Reason.CLOSED:
+            await asyncio.sleep(LINGER)
         self.client.close()
         await self.client.closed()
+
+    def _restored(self, frame: int) -> None:
+        self.client.frame = frame
 
     def _step(self, now: float) -> None:
         if self._waits_to_start:
             self._waits_to_start = False
             self._next_step = now
             say("plays", frame=self.play.game.frame)
+        for data in self.play.owed():
+            self.client.send(data)
         if now < self._next_step or not self.play.can_step:
             return
         self._next_step = max(self._next_step + STEP, now - STEP)
-        data = self.play.step()
-        if data is not None:
+        self.play.step()
+        for data in self.play.owed():
             self.client.send(data)
         self.client.frame = self.play.game.frame
         if self.play.done and not self._told_done:
@@ -109,8 +118,10 @@ class Player:
             sent=self.play.sent * len(ledgers),
             delivered=sum(one.delivered for one in ledgers.values()),
             lost=sum(one.lost for one in ledgers.values()),
+            handed_over=sum(one.handed_over for one in ledgers.values()),
             duplicated=sum(one.duplicated for one in ledgers.values()),
             reordered=sum(one.reordered for one in ledgers.values()),
+            first=self.play.first,
             hashes=self.play.hashes,
             stats=self.client.stats(),
         )
@@ -123,7 +134,10 @@ async def main() -> None:
 
     async def listen() -> None:
         async for order in heard:
-            player.play.stop_at = order["stop_at"]
+            if "close" in order:
+                player.client.close()
+            else:
+                player.play.stop_at = order["stop_at"]
         player.client.close()  # the parent is gone
 
     listener = asyncio.create_task(listen())

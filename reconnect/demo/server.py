@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import socketio
@@ -15,41 +16,44 @@ from reconnect.demo.lines import orders, say, say_notice
 from reconnect.handle import SessionHandle
 from reconnect.policy import Policy
 from reconnect.signaling.socketio import SocketIOSignaling
+from reconnect.stores.sqlite import SQLiteStore
 from reconnect.telemetry.outages import Outages
-from reconnect.telemetry.recorder import Recorders
+from reconnect.telemetry.replay import replay
 from reconnect.telemetry.trace import TraceWriter
 
 
 class Server:
-    """One session on a real Socket.IO server on loopback."""
+    """One session on a real Socket.IO server on loopback; one that is in the store goes on."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self.outages = Outages()
+        self.trace = config["trace"]
         sio = socketio.AsyncServer(async_mode="asgi")
         self.coordinator = Coordinator(
             signaling=SocketIOSignaling(sio),
+            store=SQLiteStore(config["store"]),
             policy=Policy(topology="mesh", outage_timeout=config["timeout"]),
-            recorder=Recorders(TraceWriter(config["trace"]), self.outages),
+            recorder=TraceWriter(self.trace),
             on_notice=self._heard,
         )
-        self.session = self.coordinator.open(config["players"])
+        stored = self.coordinator.sessions()
+        self.session = stored[0] if stored else self.coordinator.open(config["players"])
+        self.tokens = (
+            {} if stored else {one: self.session.invite(one) for one in self.session.players}
+        )
         self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", config["port"]))
         self.web = uvicorn.Server(
             uvicorn.Config(socketio.ASGIApp(sio), log_level="warning", lifespan="off")
         )
 
-    async def run(self, heard: Any) -> None:
+    async def run(self, heard: AsyncIterator[dict[str, Any]]) -> None:
         """Serve until the parent says otherwise."""
         serving = asyncio.create_task(self.web.serve(sockets=[self.socket]))
         while not self.web.started:
             await asyncio.sleep(0.01)
-        say(
-            "ready",
-            port=self.socket.getsockname()[1],
-            session=self.session.id,
-            tokens={player: self.session.invite(player) for player in self.session.players},
-        )
+        port = self.socket.getsockname()[1]
+        say("ready", port=port, session=self.session.id, tokens=self.tokens)
         explaining = asyncio.create_task(self._explain())
         async for order in heard:
             if "end" in order:
@@ -71,10 +75,13 @@ class Server:
             await asyncio.sleep(0.25)
 
     def _final(self) -> None:
+        """The last word; folded from the trace, which knows what older processes saw."""
+        outages = Outages()
+        replay(self.trace, recorder=outages)
         say(
             "final",
             reason=self.session.reason,
-            outages=[one.to_json() for one in self.outages.of(self.session.id)],
+            outages=[one.to_json() for one in outages.of(self.session.id)],
             total_pause_ms=round(self.session.paused_total * 1000),
             stats=self.coordinator.stats(),
         )

@@ -28,6 +28,10 @@ class Timeline:
     notices: dict[str, list[dict[str, Any]]] = field(factory=dict)
     plays: dict[str, list[float]] = field(factory=dict)
     """When each player took its first step after each start."""
+    began_at: dict[str, float] = field(factory=dict)
+    """When a player's later program was started."""
+    older: list[dict[str, Any]] = field(factory=list)
+    """The last words of programs that others have taken the place of."""
     done: set[str] = field(factory=set)
     gone: set[str] = field(factory=set)
     _changed: asyncio.Event = field(factory=asyncio.Event)
@@ -58,6 +62,12 @@ class Timeline:
         now = time.monotonic()
         self.on_line(now, "", what)
         return now
+
+    def begin_again(self, player: str) -> None:
+        """From now on another program of this player is heard."""
+        self.older.append(self.finals.pop(player))
+        self.began_at[player] = time.monotonic()
+        self.shown.pop(player, None)
 
     async def until(self, condition: Callable[[], bool], *, within: float) -> bool:
         """Wait for something that is heard; False if it has not been by then."""
@@ -117,6 +127,8 @@ def _sentence(line: dict[str, Any]) -> str:
             return f"ended: {line['reason']}"
         case "LinkSuspect":
             return f"has not heard {line['peer']} for a while"
+        case "Gap":
+            return f"has another program of {line['peer']} before it"
         case "Attached":
             return f"{line['player']} is attached"
         case "Detached":

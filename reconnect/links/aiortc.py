@@ -8,36 +8,19 @@ such attempts fail at once with the cause `unsupported`.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVarTuple
 
-import structlog
 from aiortc import RTCIceServer
 from attrs import define, field
 
 from reconnect.core.messages import AttemptKind
 from reconnect.links.aiortc_path import UNUSED_STREAM, ChannelKind, Path
+from reconnect.log import quiet
 from reconnect.policy import IceServer
 from reconnect.ports import LinkHears
 
 Ts = TypeVarTuple("Ts")
-
-
-def _host_or_quiet(given: Any) -> Any:
-    if given is not None:
-        return given
-    if structlog.is_configured():
-        return structlog.get_logger("reconnect.links")
-    # structlog prints where nobody has configured it; the logging of the standard library does not
-    quiet = logging.getLogger("reconnect.links")
-    if not quiet.handlers:
-        quiet.addHandler(logging.NullHandler())
-    return structlog.wrap_logger(
-        quiet,
-        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
 
 
 @define(kw_only=True, eq=False)
@@ -53,7 +36,7 @@ class AiortcLinks:
     channel_id: int = field(default=0)
     negotiated: bool = True
     addresses: Sequence[str] | None = None
-    logger: Any = field(default=None, converter=_host_or_quiet, repr=False)
+    logger: Any = field(default=None, converter=quiet, repr=False)
     kind: str = field(default="python", init=False)
     mends: frozenset[AttemptKind] = field(default=frozenset({AttemptKind.REBUILD}), init=False)
     _tasks: set[asyncio.Task[None]] = field(factory=set, init=False, repr=False)

@@ -25,6 +25,7 @@ from reconnect.links.description import (
     read_description,
     write_description,
 )
+from reconnect.log import facts_of
 
 BUFFERED_MAX = 64 * 1024  # what the port promises; a game's frame that waits longer is stale
 RETIREMENT_DELAY = 2.0  # s; the far end sends on the old channel until its new one is open too
@@ -149,15 +150,14 @@ class Path:
             self._pc = self._make()
             await self._negotiate(self._pc)
         except RemoteProtocolError as error:
-            self._logger.warning("reconnect.signal_refused", code=error.code, detail=error.detail)
+            self._logger.warning("reconnect.signal_refused", **facts_of(error))
             self._end(error.code)
         except NoAddress:
             self._logger.error("reconnect.no_address", advice=NO_ADDRESS)
             self._end("no_address")
         except Exception as error:
             if not self._stopped:
-                self._logger.warning("reconnect.attempt_failed", error=type(error).__name__)
-                self._logger.debug("reconnect.attempt_failed", exc_info=True)
+                self._logger.warning("reconnect.attempt_failed", **facts_of(error))
             self._end(type(error).__name__)
         finally:
             await self._close()
@@ -229,10 +229,8 @@ class Path:
             elif text is not None:
                 candidate = candidate_from_sdp(text.removeprefix("candidate:"))
                 await _ice(pc).addRemoteCandidate(candidate)
-        except RemoteProtocolError as error:
-            self._logger.warning("reconnect.signal_refused", code=error.code, detail=error.detail)
-        except Exception as error:
-            self._logger.warning("reconnect.candidate_failed", error=type(error).__name__)
+        except Exception as error:  # one candidate less; there may be others
+            self._logger.warning("reconnect.candidate_failed", **facts_of(error))
 
     async def _close(self) -> None:
         if self._pc is None:
@@ -240,7 +238,7 @@ class Path:
         try:
             await self._pc.close()
         except Exception as error:
-            self._logger.warning("reconnect.close_failed", error=type(error).__name__)
+            self._logger.warning("reconnect.close_failed", **facts_of(error))
 
     # -- what aiortc says ------------------------------------------------------------------------
 

@@ -7,8 +7,13 @@ from pathlib import Path
 from attrs import define, field
 
 from reconnect.core.session import Session
+from reconnect.errors import LocalProtocolError
 from reconnect.ports import Recorder
 from reconnect.telemetry.trace import Began, Step, TraceError, read_trace
+
+
+class DoesNotFollow(TraceError):
+    """A line of a trace says what does not come of the lines before it."""
 
 
 @define
@@ -24,8 +29,8 @@ class Replayed:
 def replay(path: Path | str, *, recorder: Recorder | None = None) -> Replayed:
     """Fold a trace back to the sessions it came from; `recorder` is told all of it again.
 
-    Raises `TraceError` at the first line that cannot be read, or whose state is not the one that
-    the lines before it lead to.
+    Raises `TraceError` at the first line that cannot be read, and `DoesNotFollow`, which is one,
+    at the first whose state is not the one that the lines before it lead to.
     """
     replayed = Replayed()
     for number, line in read_trace(path):
@@ -37,9 +42,12 @@ def replay(path: Path | str, *, recorder: Recorder | None = None) -> Replayed:
                 recorder.began(session, now=line.at)
             continue
         if line.session not in replayed.sessions:
-            raise TraceError(number, f"session {line.session!r} has not begun")
+            raise DoesNotFollow(number, f"session {line.session!r} has not begun")
         session = replayed.sessions[line.session]
-        effects = session.handle(line.event, now=line.at)
+        try:
+            effects = session.handle(line.event, now=line.at)
+        except LocalProtocolError as error:
+            raise DoesNotFollow(number, str(error)) from error
         replayed.now[session.id] = line.at
         replayed.steps += 1
         _compare(number, line, session)
@@ -69,6 +77,6 @@ def _compare(number: int, step: Step, session: Session) -> None:
     said = (step.state, step.epoch, step.version)
     came = (session.state, session.epoch, session.version)
     if said != came:
-        raise TraceError(
+        raise DoesNotFollow(
             number, f"the trace says (state, epoch, version) {said}, its events lead to {came}"
         )

@@ -3,15 +3,18 @@
 A trace is enough to live through a session again (see `replay`), so it is a bug report by itself.
 It holds no token and no digest of one, nothing of the game's own traffic, and no address.
 
-The first line is a header. Each other line has `at`, seconds of the coordinator's monotonic
-clock, and `session`; then either `began` (the whole record, and `wall`, what to add to `at` for
-wall-clock time) or `event` with the `state`, `epoch` and `version` that it led to.
+Each process that writes to it begins with a header: what wrote it, and by which clocks. Each
+other line has `at`, seconds of the coordinator's monotonic clock, and `session`; then either
+`began` (the whole record, and `wall`, what to add to `at` for wall-clock time) or `event` with the
+`state`, `epoch` and `version` that it led to.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any, assert_never
@@ -29,14 +32,16 @@ from reconnect.core.events import (
     TimePassed,
     TokenIssued,
 )
-from reconnect.core.messages import PROTOCOL_VERSION, Report
+from reconnect.core.messages import Report
 from reconnect.core.record import Record, record_from_json, record_to_json
 from reconnect.core.session import Session
 from reconnect.core.table import State
 from reconnect.core.wire import encode
 from reconnect.errors import LocalProtocolError, RemoteProtocolError, StoreError
+from reconnect.telemetry.provenance import provenance, without_servers
 
 TRACE_FORMAT = 1
+TAIL = 1 << 16  # bytes in which the end of the last whole line is looked for at a time
 
 
 class TraceError(LocalProtocolError, ValueError):
@@ -75,22 +80,25 @@ class Step:
 class TraceWriter:
     """A recorder that appends to a file; every change of a record is flushed to the system.
 
-    Raises `OSError` when the file cannot be opened.
+    A line that a crash has left unfinished is cut off first. Raises `OSError` when the file cannot
+    be opened. `wall` gives seconds since the epoch; only tests need another.
     """
 
     path: Path = field(converter=Path)
+    wall: Callable[[], float] = field(default=time.time, kw_only=True)
     _file: Any = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        _cut_off_unfinished(self.path)
         self._file = self.path.open("a", encoding="utf-8")
-        if self._file.tell() == 0:
-            self._write({"trace": TRACE_FORMAT, "protocol": PROTOCOL_VERSION, "clock": "monotonic"})
-            self._file.flush()
+        self._write({"trace": TRACE_FORMAT, **provenance(written_at=self.wall())})
+        self._file.flush()
 
     def began(self, session: Session, *, now: float) -> None:
         record = record_to_json(session.record(now))
         for seat in record["seats"]:
             seat["token_digest"] = None
+        record["policy"] = without_servers(record["policy"])
         born = all(member.last_report_at == -inf for member in session.members.values())
         self._write(
             {
@@ -124,6 +132,23 @@ class TraceWriter:
 
     def _write(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def _cut_off_unfinished(path: Path) -> None:
+    """Let the file end with a whole line, so that what is appended begins a new one."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - TAIL)
+            file.seek(start)
+            last = file.read(end - start).rfind(b"\n")
+            if last >= 0:
+                end = start + last + 1
+                break
+            end = start
+        file.truncate(end)
 
 
 def read_trace(path: Path | str) -> Iterator[tuple[int, Began | Step]]:

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from reconnect.core.messages import AttemptKind
 from reconnect.policy import IceServer
-from reconnect.ports import Link, LinkHears, Links
+from reconnect.ports import Closing, Link, LinkHears, Links
 from reconnect.testing.remote import Rewrites
 
 
@@ -32,6 +32,11 @@ class PathLinks:
     def open(self, peer: str, generation: int, hears: LinkHears) -> PathLink:
         """The inner link to `peer`, led through the path."""
         return PathLink(self.inner.open(peer, generation, hears), self.path, peer, self.player)
+
+    async def closed(self) -> None:
+        """Return when the inner links have ended all their tasks, where they have any."""
+        if isinstance(self.inner, Closing):
+            await self.inner.closed()
 
 
 @define(eq=False)

@@ -61,8 +61,8 @@ class PathServer:
             while line := await reader.readline():
                 writer.write(self._answer(line))
                 await writer.drain()
-        except ConnectionError:
-            pass
+        except (ConnectionError, ValueError, LookupError, TypeError):
+            pass  # the other process is gone, or speaks another language: hang up
         finally:
             writer.close()
             self._writers.discard(writer)

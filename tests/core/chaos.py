@@ -227,24 +227,25 @@ class History:
         if opens and (policy.pause_budget < 10 or policy.pauses_max < 10):
             return False
         enough = ENOUGH + policy.countdown
+        if any(client.peer.policy is None for client in self.world.living):
+            enough += DIAL_TIMEOUT + REDIAL_MAX
         return left >= enough and policy.outage_timeout >= enough
 
     def doom(self) -> None:
         """Something stays broken for ever; nevertheless everything comes to an end."""
         world, policy = self.world, self.world.policy
+        deaf = [client for client in world.living if client.deaf and not client.peer.ended]
         self.mend_all()
         self.harm()
         while world.session is None:
             world.run(0.1)
         gone: Client | None = None
-        if policy.topology.peer_to_peer and self.random.random() < 0.5:
+        if policy.topology.peer_to_peer and not deaf and self.random.random() < 0.5:
             one, other = self.random.sample(self.players, 2)
             world.blocked |= {(one, other), (other, one)}
-        elif world.living:
-            gone = self.random.choice(world.living)
-            gone.offline = True
-            if gone.conn is not None:
-                world.break_conn(gone.conn, client_sees=0.1, server_sees=inf)
+        elif deaf or world.living:
+            gone = self.random.choice(deaf or world.living)
+            self._lose(gone, deaf=bool(deaf) or self.random.random() < 0.3)
         # each time that is waited for, once more, and what a client without a policy takes for one
         until = (
             world.now
@@ -255,6 +256,13 @@ class History:
         while not self._come_to_an_end(gone):
             world.run(0.5)
             assert world.now < until, f"I5c: {self.state_of_affairs()}"
+
+    def _lose(self, gone: Client, *, deaf: bool) -> None:
+        gone.deaf, gone.offline = deaf, not deaf
+        if gone.conn is not None and deaf:
+            gone.conn.clogged.add("down")
+        elif gone.conn is not None:
+            self.world.break_conn(gone.conn, client_sees=0.1, server_sees=inf)
 
     def _come_to_an_end(self, gone: Client | None) -> bool:
         session = self.world.session
@@ -383,6 +391,21 @@ def reloads(history: History) -> None:
             history.world.after(delay, lambda: history._fill(client.player))
 
 
+def knocks_and_is_stuck(history: History) -> None:
+    """A second client is offered the seat, and takes it only much later."""
+    if old := history.someone():
+        history.harm()
+        client = history.enter(old.player)
+        history.world.run(history.random.choice([0.03, 0.08, 0.15]))
+        if conn := client.conn:
+            conn.clogged.add("up")
+            later = history.random.uniform(0.2, 3.0)
+            history.world.after(later, lambda: history.world.unclog(conn))
+        if history.random.random() < 0.5 and old.conn:
+            old.conn.clogged.add("up")
+            history.world.after(0.3, lambda conn=old.conn: history.world.unclog(conn))
+
+
 def goes_out(history: History) -> None:
     if client := history.someone():
         history.harm()
@@ -500,6 +523,7 @@ DEEDS: tuple[Callable[[History], None], ...] = (
     channel_closes,
     reloads,
     reloads,
+    knocks_and_is_stuck,
     goes_out,
     stalls,
     stalls,

@@ -17,7 +17,7 @@ from attrs import define, frozen
 from reconnect.core import effects as fx
 from reconnect.core import events as ev
 from reconnect.core.messages import FINAL_ERRORS, Phase, Reason
-from reconnect.core.notices import Connected, Ended, Paused, Reconnecting, Resumed
+from reconnect.core.notices import Connected, Ended, Paused, PlayerDropped, Reconnecting, Resumed
 from reconnect.core.outlook import Play
 from reconnect.core.record import Record
 from reconnect.core.session import Session
@@ -52,6 +52,7 @@ class Account:
     """What the pauses of a session have been, as the world saw them."""
 
     opened_at: float | None = None
+    ends_at: float | None = None
     total: float = 0.0
     outages: int = 0
 
@@ -112,6 +113,8 @@ class Laws(Ear):
                 assert isinstance(effect, fx.SendReport), "I1: an ended client says nothing"
                 assert not effect.attach, "I1: an ended client never attaches again"
                 assert effect.report.phase is Phase.LEFT
+        if before.play is Play.HALTED and peer.play in PLAYS:
+            assert all(link.ready for link in peer.links.values()), "armed without being ready"
         if peer.play is Play.PLAYING:
             self.played[client.name].add(peer.epoch)
         if peer.ended and peer.reason not in OWN_REASONS:
@@ -163,6 +166,8 @@ class Laws(Ear):
         for effect in effects:
             if isinstance(effect, fx.Tell) and type(effect.notice) in MOVES:
                 self._moved(world, session, MOVES[type(effect.notice)])
+            elif isinstance(effect, fx.Tell) and isinstance(effect.notice, PlayerDropped):
+                self.account = attrs.evolve(self.account, ends_at=None)  # the others go on
         assert self.k_state is session.state
         self._check_deadline_and_account(session, world)
         self.hold(world, world.clients.values())
@@ -194,12 +199,16 @@ class Laws(Ear):
                 pass
         now, account = world.k_now, self.account
         if source is State.CONNECTED and self.k_state is State.PAUSED:
-            self.account = Account(now, account.total, account.outages + 1)
+            self.account = Account(now, None, account.total, account.outages + 1)
         elif self.k_state in OVER and account.opened_at is not None:
             length = now - account.opened_at
-            self.account = Account(None, account.total + length, account.outages)
+            self.account = Account(None, None, account.total + length, account.outages)
 
     def _check_deadline_and_account(self, session: Session, world: World) -> None:
+        if self.account.opened_at is not None:
+            ends_at = self.account.ends_at or session.ends_at
+            assert session.ends_at == ends_at, "I5d: the deadline of an outage was put off"
+            self.account = attrs.evolve(self.account, ends_at=ends_at)
         if session.state in WAITING:
             assert session.ends_at is not None or session.policy.start_timeout is None, "D"
         else:
@@ -220,7 +229,9 @@ class Laws(Ear):
             # what the wall clock says now is what is known of the time before the crash
             assert session.outage_started_at is not None
             assert session.outage_started_at <= world.k_now
-            self.account = attrs.evolve(self.account, opened_at=session.outage_started_at)
+            self.account = attrs.evolve(
+                self.account, opened_at=session.outage_started_at, ends_at=session.ends_at
+            )
         self.hold(world, world.clients.values())
 
     # -- what holds at every instant ---------------------------------------------------------------

@@ -14,6 +14,7 @@ from attrs import define, field
 
 from reconnect.core.effects import Inform, PeerEffect, SendData, SendFrame, SendReport, SendSignal
 from reconnect.core.events import (
+    AttemptSucceeded,
     ChannelChanged,
     ControlClosed,
     ControlOpened,
@@ -60,6 +61,7 @@ T = TypeVar("T")
 
 HALTED, ARMED, PLAYING, ENDED = Play.HALTED, Play.ARMED, Play.PLAYING, Play.ENDED
 GAME = "game"
+TAG = session_tag(GAME)
 AT_ONCE_MAX = 3  # one thing that is due may make another due
 
 
@@ -113,6 +115,7 @@ class PeerDrama:
         self.policy = Policy(**policy)
         self.now = 50.0
         self.peer = Peer.beginning(GAME, player, now=self.now, seed=seed, kind=kind, mends=mends)
+        self.peer.resync.has_state = True  # far ends are played by hand, and hand nothing over
         self.player = player
         self.order = sorted([player, *(others or ("ben",))])
         self.far = {name: Far() for name in self.order if name != player}
@@ -139,13 +142,13 @@ class PeerDrama:
         far = self.far[effect.peer]
         if far.cut or far.mute:
             return []
-        frame = decode(effect.frame, session_tag(GAME))
+        frame = decode(effect.frame, TAG)
         if frame.theirs != far.gen:
             return []
         replies = far.reply(frame.records)
         if not replies:
             return []
-        packet = encode(Frame(far.gen, frame.mine, replies), session_tag(GAME))
+        packet = encode(Frame(far.gen, frame.mine, replies), TAG)
         event = (FrameArrived if isinstance(effect, SendFrame) else DataArrived)(
             effect.peer, packet
         )
@@ -273,7 +276,7 @@ class PeerDrama:
             Piece(far.sent + place, kind, True, data) for place, data in enumerate(messages)
         ]
         far.sent += len(messages)
-        packet = encode(Frame(far.gen, self.gen, pieces), session_tag(GAME))
+        packet = encode(Frame(far.gen, self.gen, pieces), TAG)
         direct = self.policy.topology.peer_to_peer
         self.hear((FrameArrived if direct else DataArrived)(peer, packet))
 
@@ -289,7 +292,7 @@ class PeerDrama:
             )
         )
         self.gen = 1
-        self.views("paused", 1)
+        self.views("paused", 1, cause="start")
         return self
 
     def reattach(self) -> Report:
@@ -302,10 +305,17 @@ class PeerDrama:
         return self.opens()
 
     def connect(self, *peers: str) -> PeerDrama:
-        """The channels to these peers, or to all, are there."""
+        """The channels to these peers, or to all, are there: by an attempt if one is under way."""
         for peer in peers or list(self.peer.links):
+            attempt = self.peer.links[peer].mending.ladder.attempt
+            if attempt is not None:
+                self.hear(AttemptSucceeded(peer, attempt.id))
             self.hear(ChannelChanged(peer, True))
         return self
+
+    def heal(self, peer: str) -> None:
+        """The channel to this peer comes back by itself."""
+        self.hear(ChannelChanged(peer, True))
 
     def reattach_after_loss(self) -> Report:
         """The connection breaks and is dialled again; the report that attaches."""
@@ -314,7 +324,7 @@ class PeerDrama:
 
     def recover(self) -> PeerDrama:
         """Everybody has stopped in the client's epoch."""
-        self.views("reconnecting", self.peer.epoch)
+        self.views("reconnecting", self.peer.epoch, cause=self.peer.cause)
         return self
 
     def ready(self) -> PeerDrama:
@@ -385,3 +395,31 @@ class PeerDrama:
     def mend(self, *peers: str) -> None:
         for peer in peers or self.far:
             self.far[peer].cut = False
+
+
+# -- what several tests ask ---------------------------------------------------------------------
+
+
+def records(drama: PeerDrama) -> list[object]:
+    """What the packets of the last happening say."""
+    packets = drama.of_kind(SendFrame) + drama.of_kind(SendData)
+    return [record for one in packets for record in decode(one.frame, TAG).records]
+
+
+def broken(**policy: object) -> PeerDrama:
+    """A game in which the link to ben has gone silent; everybody has stopped, in epoch 2."""
+    drama = PeerDrama(**policy).play()
+    drama.cut()
+    drama.hear(ChannelChanged("ben", False))
+    return drama.recover()
+
+
+def answers(drama: PeerDrama, *said: object) -> None:
+    """A packet from ben with these records."""
+    drama.hear(FrameArrived("ben", encode(Frame(1, drama.gen, list(said)), TAG)))
+
+
+def facts(drama: PeerDrama, kind: str) -> list[dict[str, object]]:
+    return [
+        dict(fact.data) for report in drama.reports for fact in report.facts if fact.kind == kind
+    ]

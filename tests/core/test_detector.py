@@ -246,6 +246,22 @@ class TestOwnFault:
         lost_at, _ = until_lost(one, 5.0)
         assert lost_at == 6.0
 
+    def test_a_stall_is_told_once(self):
+        """How long the loop stood still can be asked, whatever is heard at once afterwards."""
+        one = alive()
+        assert one.stood_still() == 0.0
+        one.due(5.0)
+        one.heard(5.0)
+        assert one.stood_still() == 4.75
+        assert one.stood_still() == 0.0
+
+    def test_a_sleep_is_a_stall(self):
+        """`woke` comes before `due`, which then finds nothing late any more."""
+        one = alive()
+        one.woke(60.0)
+        one.due(60.0)
+        assert one.stood_still() == 59.75
+
     def test_each_silence_has_its_own_excuses(self):
         """However often the loop has stalled before, a stall after a sign of life is excused."""
         one = alive()

@@ -56,6 +56,17 @@ def test_a_view_without_instants_only_grows_older():
     assert (aged.held, aged.resume, aged.remaining) == (2.0, None, None)
 
 
+def test_an_outage_lasts_on_while_its_view_waits():
+    """Between `connected` and the first start, and after the end, nothing lasts."""
+    lasting = View(7, 3, State.PAUSED, PLAYERS, 1, 100, 0.5, outages=2, paused=4.0)
+    assert lasting.in_outage
+    assert lasting.aged(0.5).paused == 4.5
+    for state, outages in ((State.CONNECTED, 2), (State.ENDED, 2), (State.PAUSED, 0)):
+        over = View(7, 3, state, PLAYERS, 1, 100, 0.5, outages=outages, paused=4.0)
+        assert not over.in_outage
+        assert over.aged(0.5).paused == 4.0
+
+
 def test_ageing_changes_no_view_that_was_sent():
     """One view goes to several connections, each of which may wait for a time of its own."""
     original = view(remaining=9.0)

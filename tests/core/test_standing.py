@@ -233,6 +233,40 @@ def test_a_view_says_all_of_the_session_and_what_is_the_receivers_own():
     assert ann.players[0] == PlayerView("ann", 1, "python", True, Phase.HALTED, {})
 
 
+def test_a_view_numbers_the_outage_and_says_how_long_it_has_lasted():
+    """0 and 0.0 before the first; counted at every sending; afterwards the last one's length."""
+    drama = Drama().play()
+    assert (drama.view("ben").outages, drama.view("ben").paused) == (0, 0.0)
+    drama.pause()
+    assert (drama.view("ben").outages, drama.view("ben").paused) == (1, 0.0)
+    drama.now += 4.0
+    drama.says("ben")
+    assert (drama.view("ben").outages, drama.view("ben").paused) == (1, pytest.approx(4.0))
+    drama.resume()
+    drama.all_say(Phase.PLAYING)
+    length = drama.session.paused_total
+    assert length >= 4.0
+    assert (drama.view("ben").outages, drama.view("ben").paused) == (1, length)
+    drama.now += 9.0
+    assert drama.session.outage_length(drama.now) == length
+
+
+def test_the_length_of_the_last_outage_does_not_outlive_the_process():
+    """The record holds the sum of all, and their number; an outage that is open goes on."""
+    drama = Drama().play().pause()
+    drama.now += 4.0
+    session = Standing.loaded(
+        drama.session.record(drama.now), now=500.0, wall=drama.session.wall_offset + drama.now
+    )
+    assert session.outage_length(501.0) == pytest.approx(5.0, abs=1e-5)
+    drama.resume()
+    drama.all_say(Phase.PLAYING)
+    session = Standing.loaded(
+        drama.session.record(drama.now), now=500.0, wall=drama.session.wall_offset + drama.now
+    )
+    assert (session.outages, session.outage_length(501.0)) == (1, 0.0)
+
+
 def test_the_policy_is_told_once_on_each_connection():
     """In the answer to each attach: a client has no policy before it has read one."""
     drama = Drama()

@@ -108,6 +108,8 @@ EXAMPLES = [
             remaining=2.006,
             cause="link_lost",
             policy=Policy(),
+            outages=2,
+            paused=12.3456,
         ),
         {
             "type": "view",
@@ -131,6 +133,8 @@ EXAMPLES = [
             "remaining_ms": 2006,
             "cause": "link_lost",
             "policy": policy_to_wire(Policy()),
+            "outages": 2,
+            "paused_ms": 12346,
         },
     ),
     (

@@ -110,6 +110,8 @@ views = st.builds(
     cause=causes,
     reason=st.none() | words,
     policy=st.none() | policies,
+    outages=counts,
+    paused=durations,
 )
 short_views = st.builds(ShortView, counts, counts, counts, durations)
 

@@ -36,6 +36,7 @@ from reconnect.core.messages import (
 from reconnect.core.outlook import Play
 from reconnect.core.peer import Peer
 from reconnect.core.record import Record
+from reconnect.core.resync import Consult
 from reconnect.core.session import Session
 from reconnect.core.table import State
 from reconnect.policy import Policy
@@ -212,7 +213,13 @@ class World:
         offset = self.random.uniform(-500.0, 500.0)
         rate = self.random.uniform(1 - SKEW, 1 + SKEW)
         peer = Peer.beginning(
-            "game", player, now=offset + rate * self.now, seed=self.random.getrandbits(32), **more
+            "game",
+            player,
+            now=offset + rate * self.now,
+            seed=self.random.getrandbits(32),
+            marks=True,
+            snapshots=True,
+            **more,
         )
         client = Client(f"{player}.{number}", player, peer, self.tokens[player], offset, rate)
         client.due = self.now
@@ -283,6 +290,8 @@ class World:
                 self._passed(client.ends[effect.peer], effect)
             case fx.SendFrame(peer, frame):
                 self._packet(client.ends[peer], frame)
+            case Consult(ask, peer, epoch):
+                self.after(0.005, lambda: self.tell(client, ev.Consulted(ask, peer, epoch)))
             case fx.Inform():
                 pass
 

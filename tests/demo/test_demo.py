@@ -78,6 +78,32 @@ def test_four_players_pause_together_for_one_link():
     assert_recovered(demo("--players", "4", "--outage", "3"), players=4)
 
 
+def test_a_program_that_starts_again_goes_on_with_the_game():
+    """A player's program is closed and started again: the game is handed over to it."""
+    verdict = demo("--fault", "reload")
+    assert verdict["outcome"] == "connected"
+    assert verdict["recovered_s"] is not None
+    assert verdict["lost"] == verdict["duplicated"] == verdict["reordered"] == 0
+    assert verdict["state_equal"]
+
+
+def test_a_server_that_is_soon_back_is_not_missed():
+    """The coordinator is killed and started again after 2 s: nobody is paused."""
+    verdict = demo("--fault", "server-kill", "--down", "2")
+    assert verdict["paused_s"] == {}
+    assert verdict["outages"] == []
+
+
+def test_a_server_that_is_long_gone_is_waited_for():
+    """After 15 s without a coordinator all have paused; when it is back, all play on."""
+    verdict = demo("--fault", "server-kill", "--down", "15")
+    assert verdict["outcome"] == "connected"
+    assert len(verdict["paused_s"]) == 2
+    assert verdict["lost"] == verdict["duplicated"] == verdict["reordered"] == 0
+    assert verdict["state_equal"]
+    assert len(verdict["outages"]) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

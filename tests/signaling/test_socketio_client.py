@@ -1,7 +1,10 @@
 import asyncio
+import json
 import time
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from reconnect.signaling.socketio import SocketIOSignaling
 from tests.signaling.ears import ClientEars, ServerEars
@@ -182,20 +185,43 @@ class TestOwnSocket:
         await client.closed()
         assert left_over() == []
 
-    @pytest.mark.parametrize("transports", [("websocket",), ("polling",)])
-    async def test_last_words_of_a_server(self, server, make_client, transports):
-        """What the server sent before it closed the whole socket is heard, and ahead of it."""
-        client = make_client(server.house.url, transports=transports)
+    async def test_last_words_of_a_server(self, make_client, closing):
+        """What comes in one answer with the end of the socket is heard, and ahead of it."""
+        opened = asyncio.Event()
+        handshake = {"sid": "s", "upgrades": [], "pingInterval": 25000, "pingTimeout": 20000}
+        answers = iter(
+            [
+                "0" + json.dumps(handshake),
+                '40{"sid":"x"}',
+                '42["reconnect:message",1,{"n":1}]\x1e42["reconnect:message",1,{"n":2}]\x1e1',
+            ]
+        )
+
+        async def get(request):
+            answer = next(answers)
+            if "message" in answer:
+                await opened.wait()
+            return web.Response(text=answer)
+
+        async def post(request):
+            if "reconnect:open" in await request.text():
+                opened.set()
+            return web.Response(text="OK")
+
+        app = web.Application()
+        app.add_routes([web.get("/socket.io/", get), web.post("/socket.io/", post)])
+        server = TestServer(app)
+        closing.append(server)
+        await server.start_server()
+        client = make_client(str(server.make_url("/")), transports=("polling",))
         ears = await dial(client)
-        await until(lambda: server.ears.open)
-        [conn] = server.ears.open
-        eio_sid = server.sio.manager.eio_sid_from_sid(conn.sid, "/")
-        for number in range(5):
-            server.signaling.send(conn, {"n": number})
-        await server.signaling.closed()
-        await server.sio.eio.disconnect(eio_sid)
         await until(lambda: ears.cause)
-        assert [message["n"] for message in ears.messages] == [*range(5)]
+        assert ears.log == [
+            ("opened",),
+            ("received", {"n": 1}),
+            ("received", {"n": 2}),
+            ("closed", "server_disconnect"),
+        ]
 
     async def test_disconnected_by_the_application(self, server, make_client):
         """When the application disconnects a socket, both ends hear that the connection is gone."""

@@ -4,16 +4,11 @@ import asyncio
 import json
 import re
 import socket
-import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
-from reconnect.core.messages import AttemptKind
-from reconnect.ports import LinkHears
 from reconnect.testing.path import FLOWS_MAX, PROXIES_MAX, CutMode, Shape, UdpPath
-from reconnect.testing.path_links import PathLinks
-from reconnect.testing.remote import PathServer, RemotePath
 
 SOON = 5.0  # s; what comes at all comes in milliseconds
 QUIET = 0.1  # s without a packet
@@ -337,114 +332,3 @@ async def test_closed(table: Table) -> None:
             await asyncio.sleep(0)
     table.path.close()
     assert await table.bob.hears_nothing()
-
-
-# -- from other processes --------------------------------------------------------------------------
-
-
-async def test_remote(table: Table) -> None:
-    """From elsewhere the path rewrites as it does here, any number of times."""
-    server = PathServer(table.path)
-    await server.start()
-    said: list[str] = []
-
-    def elsewhere() -> None:
-        remote = RemotePath(server.address)
-        asked = [table.bob.candidate] * 3
-        said.extend(remote.rewrite(one, sender="bob", receiver="alice") for one in asked)
-        remote.close()
-
-    await asyncio.to_thread(elsewhere)
-    assert [port_in(payload) for payload in said] == [table.port] * 3
-    server.close()
-    await server.closed()
-
-
-async def test_remote_gone(table: Table) -> None:
-    """When the injector has hung up, the far process is told, and does not wait for ever."""
-    server = PathServer(table.path)
-    await server.start()
-    connected, hung_up = threading.Event(), threading.Event()
-
-    def elsewhere() -> None:
-        remote = RemotePath(server.address)
-        remote.rewrite("", sender="bob", receiver="alice")
-        connected.set()
-        hung_up.wait(SOON)
-        try:
-            remote.rewrite("", sender="bob", receiver="alice")
-        finally:
-            remote.close()
-
-    task = asyncio.create_task(asyncio.to_thread(elsewhere))
-    await asyncio.to_thread(connected.wait, SOON)
-    server.close()
-    await server.closed()
-    hung_up.set()
-    with pytest.raises(ConnectionError):
-        await task
-
-
-class Hears:
-    """Somebody who is told nothing here."""
-
-    def signal(self, attempt_id: str, kind: str, payload: str) -> None: ...
-    def received(self, frame: bytes) -> None: ...
-    def channel(self, is_open: bool) -> None: ...
-    def ice(self, state: str) -> None: ...
-    def succeeded(self, attempt_id: str) -> None: ...
-    def failed(self, attempt_id: str, cause: str) -> None: ...
-
-
-class Inner:
-    """Links that only write down what they are asked."""
-
-    kind = "python"
-    mends = frozenset({AttemptKind.REBUILD})
-
-    def __init__(self) -> None:
-        self.asked: list[object] = []
-
-    def open(self, peer: str, generation: int, hears: LinkHears) -> "Inner":
-        self.asked.append(("open", peer, generation))
-        return self
-
-    def attempt(
-        self, attempt_id: str, *, kind: AttemptKind, offers: bool, ice_servers: object
-    ) -> None:
-        self.asked.append(("attempt", attempt_id, kind, offers))
-
-    def abandon(self, attempt_id: str) -> None:
-        self.asked.append(("abandon", attempt_id))
-
-    def signal(self, attempt_id: str, kind: str, payload: str) -> None:
-        self.asked.append(("signal", attempt_id, kind, payload))
-
-    def send(self, frame: bytes) -> bool:
-        self.asked.append(("send", frame))
-        return True
-
-    def close(self) -> None:
-        self.asked.append("close")
-
-
-async def test_path_links(table: Table) -> None:
-    """Links behind a path hear rewritten signals, and all else as it was said."""
-    inner = Inner()
-    links = PathLinks(inner, table.path, player="alice")
-    assert (links.kind, links.mends) == (inner.kind, inner.mends)
-    link = links.open("bob", 3, Hears())
-    link.attempt("1:1", kind=AttemptKind.REBUILD, offers=False, ice_servers=())
-    link.signal("1:1", "candidate", table.bob.candidate)
-    assert link.send(b"x")
-    link.abandon("1:1")
-    link.close()
-    rewritten = table.path.rewrite(table.bob.candidate, sender="bob", receiver="alice")
-    assert inner.asked == [
-        ("open", "bob", 3),
-        ("attempt", "1:1", AttemptKind.REBUILD, False),
-        ("signal", "1:1", "candidate", rewritten),
-        ("send", b"x"),
-        ("abandon", "1:1"),
-        "close",
-    ]
