@@ -24,7 +24,8 @@ demo: $(VENV)/.demo
 	@$(BIN)/reconnect demo
 
 test: lint types docs
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q tests/core --cov --cov-report=term:skip-covered --cov-fail-under=100
+	@$(BIN)/python -m pytest --ignore=tests/core $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -148,7 +148,7 @@ class World:
         while (passed := self.runtime.now() - began_at) < hours * 3600:
             if self.session.outages >= enough:
                 break
-            self.runtime.run(60.0)
+            self.runtime.run(min(60.0, hours * 3600 - passed))
         return self.session.outages, passed / 3600
 
     def detection(self) -> float:

@@ -36,7 +36,6 @@ AT_DEFAULT = 10
 """How many times as long the default limit is looked at."""
 ENOUGH = 100
 """With so many pauses a rate is known to a fifth."""
-CUTS = 9
 REAL_LIMIT, REAL_LOSS = 0.5, 0.2
 """So bad that a few minutes are enough to see something."""
 PARTS = ("loss", "stalls", "real")
@@ -80,9 +79,9 @@ def measure(share: float, case: tuple[Conditions, float]) -> Cell:
     return Cell(conditions, limit, *World(conditions, limit, seed=1).alarms(hours, enough=ENOUGH))
 
 
-def detection(busy: bool, limit: float) -> float:
+def detection(busy: bool, limit: float, cuts: int) -> float:
     """Seconds until both players have stopped when the loss is real; the median of some cuts."""
-    return median(World(Conditions(busy=busy), limit, seed=n).detection() for n in range(CUTS))
+    return median(World(Conditions(busy=busy), limit, seed=n).detection() for n in range(cuts))
 
 
 def curve(
@@ -157,13 +156,13 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=1.0, help="times as long as by default")
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the work")
     chosen = parser.parse_args()
-    some, share = (LIMITS[::2], 0.04) if chosen.quick else (LIMITS, chosen.hours)
+    some, share, cuts = (LIMITS[::2], 0.04, 1) if chosen.quick else (LIMITS, 1.0, 9)
     parts = {"loss": [*losses()], "stalls": [*stalls()]}
-    seen = {busy: [detection(busy, limit) for limit in some] for busy in (False, True)}
+    seen = {busy: [detection(busy, limit, cuts) for limit in some] for busy in (False, True)}
     cells: list[Cell] = []
     for part in [one for one in parts if one in chosen.only]:
         conditions = parts[part][:: 4 if chosen.quick else 1]
-        found = curve(conditions, some, share, chosen.jobs)
+        found = curve(conditions, some, share * chosen.hours, chosen.jobs)
         show(found, seen, as_json=chosen.json)
         cells += found
     both = honesty(quick=chosen.quick, as_json=chosen.json) if "real" in chosen.only else []

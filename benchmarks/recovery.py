@@ -30,7 +30,7 @@ Found = list[Row | Count]
 async def links(lab: Lab, chosen: argparse.Namespace) -> Found:
     """P1, P2, P4 and P6, all from the same cuts."""
     chance = random.Random(1)
-    arms = [OURS, HAND] if chosen.quick else [OURS, HAND, STOCK]
+    arms = chosen.arms or ([OURS, HAND] if chosen.quick else [OURS, HAND, STOCK])
     cuts: dict[tuple[str, float, str], list[Cut]] = defaultdict(list)
     for run in range(chosen.runs or (1 if chosen.quick else 10)):
         for mode in chosen.modes:
@@ -117,6 +117,7 @@ async def main() -> None:
     parser = options(__doc__ or "", parts=PARTS)
     parser.add_argument("--outages", type=float, nargs="+", metavar="SECONDS")
     parser.add_argument("--modes", nargs="+", choices=("same", "fresh"), default=["same", "fresh"])
+    parser.add_argument("--arms", nargs="+", choices=(OURS, HAND, STOCK), help="of the cuts")
     chosen = parser.parse_args()
     found: Found = []
     async with Lab.opened(outage_timeout=60.0) as lab:

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 
 from reconnect.core.explain import explain_session
 from reconnect.diagram import mermaid
-from reconnect.telemetry.replay import replay
+from reconnect.telemetry.replay import DoesNotFollow, replay
+from reconnect.telemetry.report import NoExport, report
 from reconnect.telemetry.trace import TraceError
 
 DEMO_NEEDS = ("aiortc", "rich", "socketio", "uvicorn")
@@ -37,6 +38,14 @@ def _parser() -> argparse.ArgumentParser:
     explain.set_defaults(run=_explain)
     explain.add_argument("trace", metavar="FILE", help="what a TraceWriter has written")
     explain.add_argument("session", metavar="SESSION", nargs="?", help="its id; all, if left out")
+    verify = commands.add_parser(
+        "verify", help="whether each line of a trace follows from those before it"
+    )
+    verify.set_defaults(run=_verify)
+    verify.add_argument("trace", metavar="FILE", help="what a TraceWriter has written")
+    summary = commands.add_parser("report", help="what the outages of many sessions came to")
+    summary.set_defaults(run=_report)
+    summary.add_argument("folder", metavar="FOLDER", help="where an Exporter has written")
     diagram = commands.add_parser("diagram", help="the five states and their moves, as Mermaid")
     diagram.set_defaults(run=_diagram)
     return parser
@@ -63,6 +72,31 @@ def _explain(options: argparse.Namespace) -> int:
             return _fail(f"{options.trace} has no session {name!r}")
         sentence = explain_session(replayed.sessions[name], replayed.now[name])
         sys.stdout.write(f"{name}: {sentence}\n")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """0 if every line follows, 1 if one does not, 2 if one cannot be read."""
+    try:
+        replayed = replay(options.trace)
+    except DoesNotFollow as error:
+        sys.stdout.write(f"{options.trace}: {error}\n")
+        return 1
+    except (OSError, TraceError) as error:
+        return _fail(f"{options.trace}: {error}")
+    sys.stdout.write(
+        f"{options.trace}: every line follows from those before it "
+        f"(sessions: {len(replayed.sessions)}; steps: {replayed.steps})\n"
+    )
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    try:
+        lines = list(report(options.folder).lines())
+    except (OSError, NoExport) as error:
+        return _fail(str(error))
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from reconnect import tokens
+from reconnect.core.checks import is_count, is_id
 from reconnect.core.events import (
     ApplicationClosing,
     ApplicationLeft,
@@ -36,7 +38,9 @@ from reconnect.core.notices import (
 from reconnect.core.outlook import Play
 from reconnect.core.peer import Peer
 from reconnect.core.table import State
+from reconnect.errors import LocalProtocolError
 from reconnect.log import facts_of, quiet
+from reconnect.policy import LONGEST
 from reconnect.ports import ClientSignaling, Closing, Links, Marks, Snapshots
 from reconnect.resync import ask
 from reconnect.unread import Unread
@@ -58,6 +62,8 @@ class Client:
     both. It is asked in `receive()`, when everything that came has been taken, and so never in
     the middle of a step.
     `on_notice` hears what `notices()` would give, for programs without a loop of their own.
+
+    Raises `LocalProtocolError` where `session`, `player` or `token` cannot be one.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Client:
         logger: Any = None,
         seed: int | None = None,
     ) -> None:
+        _check_claim(session, player, token)
         self._runtime = signaling.runtime
         self._resync = resync
         self._adapters: tuple[object, ...] = (links, signaling)
@@ -149,11 +156,16 @@ class Client:
 
     @property
     def frame(self) -> int:
-        """How far the game has got; set it after each step."""
+        """How far the game has got; set it after each step.
+
+        Whole numbers from 0 to 2**53 - 1; raises `LocalProtocolError` for anything else.
+        """
         return self._peer.frame
 
     @frame.setter
     def frame(self, frame: int) -> None:
+        if not is_count(frame):
+            raise LocalProtocolError(f"frame is {frame!r}, not a whole number from 0 to 2**53 - 1")
         self._tell(FrameReached(frame))
 
     # -- how things stand --------------------------------------------------------------------------
@@ -219,7 +231,12 @@ class Client:
         self._tell(NetworkChanged())
 
     def busy(self, seconds: float) -> None:
-        """This program is about to hold its loop for so many seconds: do not take it for lost."""
+        """This program is about to hold its loop for so many seconds: do not take it for lost.
+
+        At most 3 s of silence are excused. Raises `LocalProtocolError` for what is no duration.
+        """
+        if not (isinstance(seconds, int | float) and 0 <= seconds <= LONGEST):
+            raise LocalProtocolError(f"busy for {seconds!r}; say a number of seconds, 0 or more")
         self._tell(BusyDeclared(seconds))
 
     def hidden(self, hidden: bool) -> None:
@@ -235,7 +252,7 @@ class Client:
         with self._runtime.lock:
             self._wiring.handle(ApplicationClosing())
             if not self._peer.leaving:
-                self._wiring.close()
+                self._wiring.rest()
                 self.unread.finish()
 
     async def closed(self) -> None:
@@ -250,9 +267,7 @@ class Client:
 
     def _bring_together(self) -> None:
         """Ask the application what the resync wants to know of its game."""
-        consults = self._wiring.consults
-        while consults:
-            asked = consults.popleft()
+        while (asked := self._wiring.next_consult()) is not None:
             try:
                 answer = ask(self._resync, asked)
             except Exception as error:
@@ -273,6 +288,17 @@ class Client:
             self._log.error("reconnect.on_notice_failed", **facts_of(error))
         finally:
             self._telling -= 1
+
+
+def _check_claim(session: object, player: object, token: object) -> None:
+    for what, name in (("session", session), ("player", player)):
+        if not is_id(name):
+            raise LocalProtocolError(
+                f"{what} is {name!r}, which is no id: 1 to 128 characters, none of control"
+            )
+    if not tokens.is_token(token):
+        # it is not quoted: it may be a good one with a line break behind it
+        raise LocalProtocolError("token is none that `invite` has given")
 
 
 def _bytes(data: bytes) -> bytes:

@@ -70,7 +70,7 @@ class Coordinator:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.id = secrets.token_hex(SESSION_BYTES) if id is None else id
-        self.policy = Policy() if policy is None else policy
+        self.policy = Policy() if policy is None else _checked(policy)
         self._signaling = signaling
         self._runtime = signaling.runtime
         self._store: Store = MemoryStore() if store is None else store
@@ -142,7 +142,7 @@ class Coordinator:
             session = Session.born(
                 session_id,
                 list(players),
-                self.policy if policy is None else policy,
+                self.policy if policy is None else _checked(policy),
                 now=now,
                 wall=self._means.wall(),
                 data=_json_copy(data),
@@ -325,8 +325,14 @@ def _always() -> bool:
     return True
 
 
-def _check_ids(session: str, players: Sequence[str]) -> None:
-    if isinstance(players, str):
+def _checked(policy: object) -> Policy:
+    if not isinstance(policy, Policy):
+        raise LocalProtocolError(f"policy is a reconnect.Policy, not a {type(policy).__name__}")
+    return policy
+
+
+def _check_ids(session: str, players: object) -> None:
+    if isinstance(players, str) or not isinstance(players, Sequence):
         raise LocalProtocolError(f"players is a list of ids, not {players!r}")
     for one in (session, *players):
         if not is_id(one):

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from reconnect import tokens
-from reconnect.core.checks import COUNT_MAX, WORD_MAX, is_word
+from reconnect.core.checks import WORD_MAX, is_count, is_word
 from reconnect.core.events import ApplicationEnded, TokenIssued
 from reconnect.core.explain import explain_session
 from reconnect.core.messages import Reason
@@ -118,7 +118,7 @@ class SessionHandle:
 
     @frame.setter
     def frame(self, frame: int) -> None:
-        if type(frame) is not int or not 0 <= frame <= COUNT_MAX:
+        if not is_count(frame):
             raise LocalProtocolError(f"frame is {frame!r}, not a whole number from 0 to 2**53 - 1")
         self._mailbox.frame = frame
 

@@ -8,7 +8,8 @@ this one over the wire, and it is pinned in the session's record when the sessio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -22,6 +23,10 @@ CLOCK_RATE_ERROR = 0.02  # two clocks that run 2 % apart are broken ones
 HEARTBEATS_IN_SILENCE = 2.4  # one may be lost and the next be late
 ROUNDING = 0.002  # durations are whole milliseconds, so derived ones may be off by that
 LONGEST = 1e8  # three years: beyond it a duration is a mistake
+ICE_SERVERS_MAX = 16  # browsers warn from 5 on
+ICE_URLS_MAX = 8
+ICE_TEXT_MAX = 1024  # some services hand out signed tokens as credentials
+CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})  # what no client accepts in a text
 
 
 class Topology(StrEnum):
@@ -63,11 +68,14 @@ class IceServer:
 
 
 def _milliseconds(value: float) -> float:
-    return round(float(value), 3)
+    try:
+        return round(float(value), 3)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan  # which is refused together with all else that is wrong
 
 
 def _milliseconds_or_none(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 3)
+    return None if value is None else _milliseconds(value)
 
 
 def _one_of(kind: type[E], value: E | str) -> E:
@@ -212,6 +220,30 @@ def _out_of_range(policy: Policy) -> Iterator[str]:
         count = getattr(policy, name)
         if type(count) is not int or not floor <= count < 1 << 31:
             yield f"{name} is {count!r}; it must be a whole number of at least {floor}"
+    yield from _ice_faults(policy.ice_servers)
+
+
+def _ice_faults(servers: Sequence[object]) -> Iterator[str]:
+    if len(servers) > ICE_SERVERS_MAX:
+        yield f"ice_servers has {len(servers)} servers; it may have {ICE_SERVERS_MAX}"
+    for place, server in enumerate(servers):
+        if not isinstance(server, IceServer):
+            yield f"ice_servers[{place}] is a {type(server).__name__}; it must be an IceServer"
+        elif len(server.urls) > ICE_URLS_MAX:
+            yield f"ice_servers[{place}] has {len(server.urls)} URLs; it may have {ICE_URLS_MAX}"
+        elif not all(map(_is_line, (*server.urls, server.username or "", server.credential or ""))):
+            yield (
+                f"ice_servers[{place}] has what is no text of at most {ICE_TEXT_MAX} "
+                "characters, none of control"
+            )
+
+
+def _is_line(text: object) -> bool:
+    return (
+        type(text) is str
+        and len(text) <= ICE_TEXT_MAX
+        and CONTROL.isdisjoint(map(unicodedata.category, text))
+    )
 
 
 def _contradictions(policy: Policy) -> Iterator[str]:

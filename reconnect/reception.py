@@ -41,6 +41,7 @@ from reconnect.wheel import Wheel
 
 ATTACH_TIMEOUT = 10.0  # s; a client claims its seat with its first words
 EXCESS_MAX = 100  # a client that was told once stops long before; a flood is cut in well under 1 s
+PASSED_ON = ("signal", "signal_ack", "data")
 EXCESS_FORGOTTEN = 5.0  # s; after that an excess is a new one, and is told again
 
 
@@ -115,7 +116,9 @@ class Reception:
     # -- what is in it -----------------------------------------------------------------------------
 
     def _hear(self, connection: Connection, raw: Any) -> None:
-        if not connection.bucket.take(self._runtime.now()):
+        seated = connection.mailbox is not None
+        bucket = connection.passed_on if seated and _is_passed_on(raw) else connection.reports
+        if not bucket.take(self._runtime.now()):
             self._slow_down(connection)
             return
         message = decode_from_client(raw)
@@ -258,3 +261,8 @@ class Reception:
     def _detach(self, connection: Connection) -> None:
         if connection.mailbox is not None:
             connection.mailbox.post(ConnectionClosed(connection.number))
+
+
+def _is_passed_on(raw: Any) -> bool:
+    """Whether this is for another player, if it is anything at all; it has not been read yet."""
+    return type(raw) is dict and raw.get("type") in PASSED_ON

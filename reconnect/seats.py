@@ -18,10 +18,11 @@ from reconnect.log import facts_of
 from reconnect.mailbox import Mailbox
 from reconnect.ports import ServerSignaling
 
-# messages a second and at once: reports, signals and their acknowledgements
+# reports a second and at once; each of them may be news for all players of the session
 RATE, BURST = 50.0, 200.0
-# for each other player: 60 packets a second each with an acknowledgement; and at once what a
-# stream may send again after an outage, 1 MiB in packets of 1,150 bytes
+REPORTS_PER_PEER = 10.0  # at once besides: a link that is lost, tried for, found and proven
+# what is passed on to each other player: 60 packets a second each with an acknowledgement; and at
+# once what a stream may send again after an outage, 1 MiB in packets of 1,150 bytes
 RATE_PER_PEER, BURST_PER_PEER = 120.0, 1000.0
 BURST_MAX = 5000.0  # half a second of a flood; no player fills the streams to all others at once
 
@@ -32,7 +33,9 @@ class Connection:
 
     conn: Hashable
     number: int
-    bucket: Bucket
+    reports: Bucket
+    passed_on: Bucket
+    """Signals and packets; none before it has a seat."""
     mailbox: Mailbox | None = None
     """The way to the session in which it has a seat."""
     player: str = ""
@@ -50,9 +53,9 @@ class Connection:
         """It has shown its right to this seat."""
         self.mailbox, self.player = mailbox, player
         peers = len(mailbox.record.seats) - 1
-        self.bucket.widen(
-            rate=RATE + peers * RATE_PER_PEER,
-            burst=min(BURST_MAX, BURST + peers * BURST_PER_PEER),
+        self.reports.widen(rate=RATE, burst=BURST + peers * REPORTS_PER_PEER)
+        self.passed_on.widen(
+            rate=peers * RATE_PER_PEER, burst=min(BURST_MAX, peers * BURST_PER_PEER)
         )
 
 
@@ -76,7 +79,12 @@ class Seats:
     def add(self, conn: Hashable, *, now: float) -> Connection:
         """A connection that has no seat yet."""
         self._numbers += 1
-        connection = Connection(conn, self._numbers, Bucket.full(rate=RATE, burst=BURST, now=now))
+        connection = Connection(
+            conn,
+            self._numbers,
+            reports=Bucket.full(rate=RATE, burst=BURST, now=now),
+            passed_on=Bucket.full(rate=0.0, burst=0.0, now=now),
+        )
         self._by_conn[conn] = self._by_number[connection.number] = connection
         return connection
 

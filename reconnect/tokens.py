@@ -31,11 +31,17 @@ def matches(token: object, digest: str | None) -> bool:
 
     Without a digest, and for anything but a string of a token's size, it is not. Never raises.
     """
-    if digest is None or not _may_be_token(token):
+    if digest is None or not is_token(token):
         return False
     found = hashlib.sha256(token.encode()).hexdigest()
     return secrets.compare_digest(found.encode(), digest.encode(errors="replace"))
 
 
-def _may_be_token(value: object) -> TypeGuard[str]:
-    return type(value) is str and len(value) <= TOKEN_MAX and value.isascii()
+def is_token(value: object) -> TypeGuard[str]:
+    """Whether this can be a token: 1 to 128 characters, ASCII, none of control."""
+    return (
+        type(value) is str
+        and 0 < len(value) <= TOKEN_MAX
+        and value.isascii()
+        and value.isprintable()
+    )

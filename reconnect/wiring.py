@@ -42,6 +42,7 @@ from reconnect.core.events import (
     TimePassed,
     ViewArrived,
 )
+from reconnect.core.link import PeerLink
 from reconnect.core.messages import (
     Bye,
     Claim,
@@ -57,7 +58,7 @@ from reconnect.core.notices import (
     ClientNotice,
 )
 from reconnect.core.peer import Peer
-from reconnect.core.resync import Consult
+from reconnect.core.resync import Ask, Consult
 from reconnect.core.wire import encode
 from reconnect.errors import RemoteProtocolError
 from reconnect.ports import Cancel, ClientSignaling, Link, Links
@@ -73,8 +74,8 @@ class Wiring:
     claim: Claim
     log: Any
     inform: Callable[[ClientNotice], None]
-    consults: deque[Consult] = field(factory=deque)
-    """What the application is to be asked as soon as it has taken everything that came."""
+    consults: deque[tuple[Consult, PeerLink | None]] = field(factory=deque)
+    """What the application is to be asked, and the link on which it came to that."""
     malformed: int = 0
     """Messages of the coordinator that are not as the protocol says, dropped."""
     _open: dict[str, Link] = field(factory=dict)
@@ -123,9 +124,20 @@ class Wiring:
         if self.now() >= self.peer.deadline:
             self.handle(TimePassed())
 
-    def close(self) -> None:
-        """Let go of the adapters."""
-        self._hang_up()
+    def next_consult(self) -> Consult | None:
+        """What the application is to be asked as soon as it has taken everything that came.
+
+        What an older client of a peer asked or answered says nothing of the newer one. Only a
+        snapshot is a whole game, whoever made it.
+        """
+        while self.consults:
+            asked, link = self.consults.popleft()
+            if asked.ask is Ask.RESTORE or self.peer.links.get(asked.peer) is link:
+                return asked
+        return None
+
+    def rest(self) -> None:
+        """Nothing is due any more; what the peer has ordered is still carried out."""
         if self._armed is not None:
             self._armed[1]()
             self._armed = None
@@ -155,7 +167,7 @@ class Wiring:
             case HangUp():
                 self._hang_up()
             case Consult():
-                self.consults.append(effect)
+                self.consults.append((effect, self.peer.links.get(effect.peer)))
             case Inform(notice):
                 self.inform(notice)
             case _:

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconnect import Client, Coordinator, Policy, SessionHandle
 from reconnect.core.notices import ClientNotice, SessionNotice
+from reconnect.testing.expect import expect
 from reconnect.testing.network import Network, Weather
 from reconnect.testing.virtual import VirtualRuntime
 
@@ -65,12 +66,14 @@ class Game:
         self.runtime = VirtualRuntime(seed=seed)
         self.network = Network(self.runtime, seed=seed, peers=Weather(latency=latency, loss=loss))
         self.network.control_weather(Weather(latency=latency))
-        self.coordinator = Coordinator(
-            signaling=self.network.signaling, policy=policy, **coordinator
-        )
+        self.coordinator = self.serve(policy=policy, **coordinator)
         self.session: SessionHandle = self.coordinator.open(players or ("alice", "bob"))
         self.told: list[SessionNotice] = []
         self.players = {player: self.join(player) for player in self.session.players}
+
+    def serve(self, **options: Any) -> Coordinator:
+        """The server's program."""
+        return Coordinator(signaling=self.network.signaling, **options)
 
     def join(self, player: str, token: str | None = None, **options: Any) -> Player:
         """A new program of this player."""
@@ -98,7 +101,10 @@ class Game:
 
     @property
     def all_playing(self) -> bool:
-        return all(player.client.playing for player in self.players.values())
+        """True, or else an `AssertionError` that says what everybody waits for."""
+        clients = {name: player.client for name, player in self.players.items()}
+        expect(all(one.playing for one in clients.values()), session=self.session, **clients)
+        return True
 
     def assert_nothing_lost(self) -> None:
         """What each player got of each other is what was sent: once, in order, without a hole."""

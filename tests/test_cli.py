@@ -6,6 +6,7 @@ import pytest
 
 from reconnect import cli
 from reconnect.diagram import mermaid
+from reconnect.telemetry.export import Exporter
 from reconnect.telemetry.trace import TraceWriter
 from tests.games import Game
 
@@ -53,6 +54,47 @@ def test_what_is_not_there_is_said(
     assert said in capsys.readouterr().err
 
 
+def test_a_trace_is_verified(trace: tuple[str, str], capsys: pytest.CaptureFixture[str]):
+    """Exit status 0: every line follows from those before it."""
+    path, _ = trace
+    assert cli.main(["verify", path]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{path}: every line follows")
+    assert "(sessions: 1; steps: " in said
+
+
+def test_a_changed_trace_is_found_out(trace: tuple[str, str], capsys: pytest.CaptureFixture[str]):
+    """Exit status 1: a line does not follow, and which one is said."""
+    path, _ = trace
+    lines = Path(path).read_text().splitlines()
+    lines[-1] = lines[-1].replace('"reconnecting"', '"connected"')
+    Path(path).write_text("\n".join(lines) + "\n")
+    assert cli.main(["verify", path]) == 1
+    assert f"line {len(lines)}: the trace says" in capsys.readouterr().out
+
+
+def test_what_is_no_trace_cannot_be_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Exit status 2: there is nothing to say about its lines."""
+    path = tmp_path / "other.txt"
+    assert cli.main(["verify", str(path)]) == 2
+    path.write_text("hello\n")
+    assert cli.main(["verify", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "No such file" in said
+    assert "line 1" in said
+
+
+def test_exports_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`reconnect report` prints what the report says; what is no export is an error in words."""
+    game = Game(recorder=Exporter(tmp_path))
+    game.session.end("won")
+    assert cli.main(["report", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "sessions: 1; outages: 0\n"
+    (tmp_path / "other.json").write_text("{}")
+    assert cli.main(["report", str(tmp_path)]) == 2
+    assert "other.json is no export" in capsys.readouterr().err
+
+
 def test_the_diagram_is_the_table(capsys: pytest.CaptureFixture[str]):
     """`reconnect diagram` prints what the README shows."""
     assert cli.main(["diagram"]) == 0
@@ -76,4 +118,4 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
         cli.main(["--help"])
     assert done.value.code == 0
     said = capsys.readouterr().out
-    assert all(command in said for command in ("demo", "explain", "diagram"))
+    assert all(command in said for command in ("demo", "explain", "verify", "report", "diagram"))

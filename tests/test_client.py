@@ -1,5 +1,7 @@
 """The client shell, as a game uses it."""
 
+from math import inf, nan
+
 import pytest
 
 from reconnect import (
@@ -208,6 +210,26 @@ def test_closing_is_not_leaving():
     assert game.session.outages == 1
 
 
+def test_closing_in_on_notice_is_closing_in_order():
+    """The parting report still goes out, so that the next program need not wait for a fence."""
+    game = Game()
+    closed_at = []
+
+    def on_notice(notice: object) -> None:
+        if isinstance(notice, Connected):
+            closed_at.append(game.runtime.now())
+            alice.client.close()
+
+    alice = game.players["alice"] = game.join("alice", on_notice=on_notice)
+    game.run(2)
+    assert alice.client.ended
+    assert alice.client.reason == Reason.CLOSED
+    game.players["alice"] = game.join("alice")
+    game.run(3)
+    assert closed_at
+    assert game.all_playing
+
+
 def test_a_wrong_token_ends_the_client():
     """A client that may not attach hears why, and does not try again."""
     game = Game()
@@ -237,6 +259,53 @@ def test_sending_what_cannot_be_sent_is_refused_aloud():
     game.run(1)
     with pytest.raises(SessionEnded, match="completed"):
         client.send(b"late")
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ({"session": None}, "session is None, which is no id"),
+        ({"player": 3}, "player is 3, which is no id"),
+        ({"player": ""}, "player is '', which is no id"),
+        ({"token": None}, "token is none that `invite` has given"),
+        ({"token": "secret\n"}, "token is none that `invite` has given"),
+    ],
+)
+def test_a_claim_that_cannot_be_right_is_refused_aloud(bad, sentence):
+    """When the client is made; the coordinator would refuse it again and again."""
+    game = Game()
+    with pytest.raises(LocalProtocolError) as caught:
+        Client(
+            **{
+                "signaling": game.network.client("alice"),
+                "session": game.session.id,
+                "player": "alice",
+                "token": "x",
+            }
+            | bad
+        )
+    assert str(caught.value).startswith(sentence)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("frame", [1.5, -1, 2**53, True, None, "7"])
+def test_a_frame_is_a_whole_number(frame):
+    """The coordinator could not read any other, and would hang up."""
+    client = Game().players["alice"].client
+    with pytest.raises(LocalProtocolError, match="frame is"):
+        client.frame = frame
+    assert client.frame == 0
+
+
+@pytest.mark.parametrize("seconds", [nan, -1, inf, None, "3", 1e9])
+def test_a_long_step_has_a_duration(seconds):
+    """Anything else is refused, and changes nothing."""
+    game = Game()
+    game.run(2)
+    with pytest.raises(LocalProtocolError, match="busy for"):
+        game.players["alice"].client.busy(seconds)
+    game.run(1)
+    assert game.all_playing
 
 
 def test_the_latest_value_arrives():

@@ -16,6 +16,7 @@ from reconnect.errors import LocalProtocolError, StoreInUse
 from reconnect.policy import Policy
 from reconnect.runtimes import ThreadRuntime
 from reconnect.signaling.memory import MemorySignaling
+from reconnect.testing.virtual import VirtualRuntime
 
 from .by_hand import Diary, FaultyStore, Hand, House
 
@@ -189,6 +190,10 @@ def test_sessions_are_found_again():
         {"players": ["ann", ""]},
         {"players": ["ann", 7]},
         {"players": [str(n) for n in range(17)]},
+        {"players": {"ann", "ben"}},
+        {"players": None},
+        {"policy": {"topology": "mesh"}},
+        {"policy": Policy},
         {"data": {"when": object()}},
         {"data": {"x": float("nan")}},
         {"data": 7},
@@ -205,6 +210,12 @@ def test_what_cannot_be_opened_is_refused(bad):
         house.coordinator.open(**({"players": ["ann", "ben"]} | bad))
     assert house.store.load_all() == stored
     assert len(house.coordinator.sessions()) == 1
+
+
+def test_a_coordinator_wants_a_policy():
+    """It says so when it is made, not when the first session is opened."""
+    with pytest.raises(LocalProtocolError, match=r"policy is a reconnect\.Policy, not a dict"):
+        Coordinator(signaling=MemorySignaling(VirtualRuntime()), policy={"topology": "mesh"})
 
 
 def test_each_session_has_the_policy_it_was_opened_with():

@@ -123,7 +123,8 @@ def _may_import(module: Module, name: str, part: str) -> bool:
     if part in BASE:
         return True
     if part == "core":
-        known = name.removeprefix("core.") in ADAPTERS_KNOW_OF_CORE
+        # telemetry folds sessions again, and writes down what is in them
+        known = layer == "telemetry" or name.removeprefix("core.") in ADAPTERS_KNOW_OF_CORE
         return layer in ("core", "plain", "shell") or (layer in ADAPTERS and known)
     if part in PLAIN:
         return layer in ("plain", "shell", *ADAPTERS)

@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconnect.core.policy_wire import policy_from_wire, policy_to_wire
 from reconnect.errors import PolicyError
 from reconnect.policy import (
     COUNTS,
     DURATIONS,
+    ICE_SERVERS_MAX,
+    ICE_TEXT_MAX,
+    ICE_URLS_MAX,
     LONGEST,
     MAY_BE_ZERO,
     IceServer,
@@ -126,6 +130,13 @@ def test_a_duration_is_finite_and_not_negative(name, value):
         Policy(**{name: value})
 
 
+@pytest.mark.parametrize("value", [None, "soon", [], pytest.param(10**400, id="huge")])
+def test_a_duration_is_a_number(value):
+    """What is none is refused by name, too."""
+    with pytest.raises(PolicyError, match=r"\boutage_timeout is nan"):
+        Policy(outage_timeout=value)
+
+
 @pytest.mark.parametrize("name", DURATIONS)
 def test_zero_is_a_duration_only_where_it_makes_sense(name):
     """A countdown may be none at all; a heartbeat every 0 s would be a busy loop."""
@@ -201,6 +212,33 @@ def test_one_ice_url_may_be_a_string():
     assert IceServer("stun:a.example").urls == ("stun:a.example",)
     assert IceServer(["stun:a", "stun:b"]).urls == ("stun:a", "stun:b")
     assert Policy(ice_servers=[IceServer("stun:a")]).ice_servers == (IceServer("stun:a"),)
+
+
+@pytest.mark.parametrize(
+    ("servers", "sentence"),
+    [
+        ("stun:a", "ice_servers[0] is a str; it must be an IceServer"),
+        ([IceServer("stun:a"), {"urls": "stun:b"}], "ice_servers[1] is a dict"),
+        ([IceServer("stun:a")] * (ICE_SERVERS_MAX + 1), "ice_servers has 17 servers"),
+        ([IceServer(["stun:a"] * (ICE_URLS_MAX + 1))], "ice_servers[0] has 9 URLs"),
+        ([IceServer(["stun:a", None])], "ice_servers[0] has what is no text"),
+        ([IceServer("turn:a", "user", "hunter2\n")], "ice_servers[0] has what is no text"),
+        ([IceServer("turn:a", "x" * (ICE_TEXT_MAX + 1))], "ice_servers[0] has what is no text"),
+    ],
+)
+def test_ice_servers_are_such_as_clients_accept(servers, sentence):
+    """What they would refuse, the server's author hears of first; a credential is not quoted."""
+    with pytest.raises(PolicyError) as caught:
+        Policy(ice_servers=servers)
+    assert caught.value.broken[0].startswith(sentence)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_largest_ice_servers_travel():
+    """What a policy accepts, the wire does."""
+    server = IceServer(["stun:a"] * ICE_URLS_MAX, "x" * ICE_TEXT_MAX, "y" * ICE_TEXT_MAX)
+    policy = Policy(ice_servers=[server] * ICE_SERVERS_MAX)
+    assert policy_from_wire(policy_to_wire(policy)) == policy
 
 
 def test_a_credential_is_in_no_repr():

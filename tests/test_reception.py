@@ -12,7 +12,7 @@ from reconnect import tokens
 from reconnect.core.table import State
 from reconnect.policy import Policy
 from reconnect.reception import ATTACH_TIMEOUT, EXCESS_MAX
-from reconnect.seats import BURST, BURST_PER_PEER, RATE, RATE_PER_PEER
+from reconnect.seats import BURST, BURST_PER_PEER, RATE_PER_PEER, REPORTS_PER_PEER
 
 from .by_hand import FaultyStore, Hand, House
 
@@ -575,7 +575,7 @@ def test_a_flood_is_told_once_and_then_cut():
     """The first excess gets an error, a hundred of them the end; the others notice nothing."""
     house = House()
     handle, (ann, ben) = house.game()
-    allowed = int(BURST + BURST_PER_PEER)
+    allowed = int(BURST_PER_PEER)
     flood(house, ann, allowed + EXCESS_MAX // 2, envelope(ann, data("ben")))
     assert ann.errors == ["rate_limited"]
     assert ann.closings == []
@@ -585,6 +585,30 @@ def test_a_flood_is_told_once_and_then_cut():
     assert handle.missing == {"ann"}
     assert ben.closings == []
     assert house.coordinator.stats()["rate_limited"] == EXCESS_MAX
+
+
+def test_who_may_pass_on_much_may_not_report_as_much():
+    """A report may be news for all, so a flood of them is cut long before one of packets."""
+    house = House()
+    handle, (ann, ben) = house.game()
+    before = len(ben.heard)
+    for turn in range(int(BURST + REPORTS_PER_PEER) + EXCESS_MAX):
+        ann.line.send(ann.report_with(phase=("ready", "halted")[turn % 2]))
+    house.settle()
+    assert ann.errors == ["rate_limited"]
+    assert handle.missing == {"ann"}
+    assert len(ben.heard) - before <= BURST + REPORTS_PER_PEER + 1
+    ben.report()
+    assert ben.last["ack"] == ben.seq
+
+
+def test_packets_leave_room_for_reports():
+    """Who sends too many packets can still say that it has stopped."""
+    house = House()
+    _, (ann, _) = house.game()
+    flood(house, ann, int(BURST_PER_PEER) + EXCESS_MAX // 2, envelope(ann, data("ben")))
+    ann.report("halted", 2)
+    assert ann.view["state"] != "connected"
 
 
 def test_strangers_may_say_little():
@@ -604,15 +628,48 @@ def test_a_flood_that_stopped_is_forgiven():
     """Later excesses are told again, and only then counted against the limit."""
     house = House()
     _, (ann, ben) = house.game()
-    allowed = int(BURST + BURST_PER_PEER)
+    allowed = int(BURST_PER_PEER)
     for turn in range(1, 4):
         flood(house, ann, allowed + EXCESS_MAX // 2, envelope(ann, data("ben")))
         assert ann.errors == ["rate_limited"] * turn
-        house.run(allowed / (RATE + RATE_PER_PEER) + 1)
+        house.run(allowed / RATE_PER_PEER + 1)
         ann.report()
         ben.report()
         assert ann.last["ack"] == ann.seq
     assert ann.closings == []
+
+
+class DoubtfulStore(FaultyStore):
+    """A store that another coordinator may have taken over."""
+
+    def __init__(self):
+        super().__init__()
+        self.certain = True
+
+    def owned(self):
+        return self.certain
+
+
+def test_nobody_is_heard_while_the_store_may_be_anothers():
+    """An answer would renew the lease of a player who counts as stopped over there.
+
+    Time passes all the same, and what follows from it is saved, which ends the doubt.
+    """
+    house = House(store=(store := DoubtfulStore()))
+    handle, (ann, ben) = house.game()
+    new = Hand(house, "ann", ann.token, handle.id)
+    store.certain = False
+    for hand in (ann, ben):
+        hand.heard.clear()
+        hand.report()
+        hand.say({"nonsense": True})
+    new.claim()
+    assert ann.heard == ben.heard == new.heard == []
+    house.run(house.policy.silence_timeout + house.policy.control_grace_period + 0.1)
+    assert handle.state is State.PAUSED
+    store.certain = True
+    ann.claim()
+    assert ann.view["state"] == "paused"
 
 
 def test_no_token_is_ever_logged():

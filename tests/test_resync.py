@@ -7,7 +7,7 @@ import pytest
 from reconnect import Gap, Reason
 from reconnect.core.resync import Ask, Consult
 from reconnect.resync import ask
-from tests.games import Game, Player
+from tests.games import STEP, Game, Player
 
 
 class Board:
@@ -200,3 +200,26 @@ def test_a_snapshot_for_a_game_that_cannot_restore_is_refused():
     """The error says what is missing."""
     with pytest.raises(TypeError, match=r"no restore\(\)"):
         ask(None, Consult(Ask.RESTORE, "bob", 1, b"x"))
+
+
+def test_what_an_older_program_asked_is_not_answered_to_the_newer_one():
+    """A slow game is asked by a peer's program, and that program is replaced before it answers.
+
+    The newer one holds less: an answer to the older one's mark would leave it with a hole.
+    """
+    game, boards = start("alice", "bob", "carol")
+    boards["bob"].cells["old"] = boards["carol"].cells["old"] = 1
+    game.network.cut("alice", "bob")
+    while game.players["carol"].client.playing:
+        game.run(STEP)
+    carol = game.players.pop("carol")
+    game.run(1)
+    boards["bob"] = Board()
+    reload(game, "bob", boards["bob"])
+    game.network.mend("alice", "bob")
+    game.run(2)
+    assert "restore" in boards["bob"].asked
+    game.players["carol"] = carol
+    game.run(2)
+    assert game.all_playing
+    assert boards["bob"].cells == boards["carol"].cells == {"old": 1}

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from reconnect.core.messages import Error
-from reconnect.seats import BURST, BURST_MAX, BURST_PER_PEER, Seats
+from reconnect.seats import BURST, BURST_MAX, BURST_PER_PEER, REPORTS_PER_PEER, Seats
 
 from .by_hand import House, Log
 
@@ -103,9 +103,10 @@ def test_a_broken_adapter_does_not_keep_views_from_the_others(monkeypatch):
 
 
 def test_who_has_many_peers_may_send_more_but_not_without_bound():
-    """The burst grows with the players up to a limit."""
-    for players, burst in ((2, BURST + BURST_PER_PEER), (64, BURST_MAX)):
+    """The bursts grow with the players; that of what is passed on up to a limit."""
+    for players, burst in ((2, BURST_PER_PEER), (64, BURST_MAX)):
         connection = Seats(Wire(), Log().bind()).add("a", now=0.0)
-        assert connection.bucket.burst == BURST
+        assert (connection.reports.burst, connection.passed_on.burst) == (BURST, 0.0)
         connection.sit(mailbox("game", players), "ann")
-        assert connection.bucket.burst == burst
+        reports = BURST + (players - 1) * REPORTS_PER_PEER
+        assert (connection.reports.burst, connection.passed_on.burst) == (reports, burst)

@@ -21,6 +21,14 @@ def test_a_token_is_256_bits_in_characters_that_need_no_quoting():
         assert set(token) <= set(string.ascii_letters + string.digits + "-_")
 
 
+@pytest.mark.parametrize("other", ["", "x" * 129, "ä", "abc\n", b"abc", None, 7])
+def test_what_cannot_be_a_token_is_told_from_one(other):
+    """So that a line break behind it is noticed where it came from."""
+    assert tokens.is_token(tokens.mint())
+    assert tokens.is_token("x" * 128)
+    assert not tokens.is_token(other)
+
+
 def test_no_two_tokens_are_alike():
     """Neither the tokens nor their digests repeat."""
     minted = {tokens.mint() for _ in range(1000)}

@@ -29,9 +29,6 @@ FACT_FIELDS_MAX = 16  # a fact is a line of a log, not a document
 SIGNAL_MAX = 64 * 1024  # an SDP with all its candidates has 2 to 10 KiB
 PACKET_MAX = 1150  # one frame, one packet: fits in UDP over every path, with its wrapping
 SPEAKS_MAX = 16  # versions of the protocol
-ICE_SERVERS_MAX = 16  # browsers warn from 5 on
-ICE_URLS_MAX = 8
-ICE_TEXT_MAX = 1024  # some services hand out signed tokens as credentials
 
 # control characters, line separators and lone surrogates: they forge lines in a log, or have no
 # UTF-8 form and break whoever prints them
@@ -47,6 +44,11 @@ def is_id(value: object) -> TypeGuard[str]:
 def is_word(value: object) -> TypeGuard[str]:
     """Whether this can be a reason or a cause: at most 64 characters, none of control."""
     return type(value) is str and len(value) <= WORD_MAX and _is_clean(value)
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether this is a whole number from 0 to 2**53 - 1."""
+    return type(value) is int and 0 <= value <= COUNT_MAX
 
 
 def mapping(value: object, what: str, most: int = COUNT_MAX) -> Json:

@@ -17,6 +17,7 @@ from reconnect.core.messages import AttemptKind
 from reconnect.policy import Policy
 
 DOUBLINGS = 10  # a thousandfold: any ceiling has been reached by then
+OFFERS_MAX = 5.0  # at once; a far end that keeps to its own delays never has as many under way
 
 
 class Outcome(StrEnum):
@@ -63,6 +64,8 @@ class Ladder:
     tried: int = 0
     _restarts: int = 0
     _made: int = 0
+    _offers: float = OFFERS_MAX
+    _offered_at: float = -inf
 
     def lost(self, now: float, *, at_once: bool, restartable: bool) -> None:
         """The link has to be mended; `at_once` where there is nothing that could heal itself.
@@ -118,6 +121,19 @@ class Ladder:
         self.tried += 1
         self.attempt = Attempt(attempt_id, kind, self.tried, now, offers)
         return self.attempt
+
+    def takes_offer(self, now: float) -> bool:
+        """Whether an offer of the far end is taken up; counted, so ask once for each.
+
+        Each makes a peer connection, so in the long run no more are taken than may be made.
+        """
+        earned = (now - self._offered_at) / self.policy.attempt_delay_min
+        self._offers = min(OFFERS_MAX, self._offers + earned)
+        self._offered_at = now
+        if self._offers < 1.0:
+            return False
+        self._offers -= 1.0
+        return True
 
     def overdue(self, now: float) -> bool:
         """Whether the attempt under way has had its time."""

@@ -66,13 +66,16 @@ class Linked(Outlook):
     def _drop_link(self, effects: list[PeerEffect], link: PeerLink, now: float) -> None:
         """What has come over it stays to be taken; what has not been acknowledged never will be."""
         link.close(effects, now)
-        waiting = link.stream.waiting_messages
-        if waiting:
-            self.facts.note("superseded", {"peer": link.peer, "messages": waiting}, now)
-            self.superseded += waiting
+        lost = link.stream.undelivered
+        if lost:
+            self.facts.note("superseded", {"peer": link.peer, "messages": lost}, now)
+            self.superseded += lost
         self._collect(link, now)
         self.left_over += self.taken_from(link)
         self.resync.forget(link.peer)
+        self.todo = [
+            step for step in self.todo if not (isinstance(step, Say) and step.peer == link.peer)
+        ]
         del self.links[link.peer]
 
     def _initiates(self, far: PlayerView, view: View) -> bool:
@@ -210,8 +213,8 @@ class Linked(Outlook):
 
     def _step(self, effects: list[PeerEffect], step: Step) -> None:
         match step:
-            case Say(peer, message):
-                self._say(effects, peer, message)
+            case Say():
+                self._say(effects, step)
             case Consult():
                 effects.append(step)
             case Stranded(failed):
@@ -219,16 +222,19 @@ class Linked(Outlook):
             case _:
                 assert_never(step)
 
-    def _say(self, effects: list[PeerEffect], peer: str, message: bytes) -> None:
-        link = self.links.get(peer)
-        if link is None:
+    def _say(self, effects: list[PeerEffect], say: Say) -> None:
+        link = self.links.get(say.peer)
+        if link is None or self.resync.is_void(say.message):
             return
-        try:
-            link.stream.send(message, PieceKind.RESYNC)
-        except LocalProtocolError:
-            # longer than a message may be: a snapshot can be had from nobody else, either
-            for instead in self.resync.too_long(peer, message):
+        length = len(say.message)
+        if length > link.policy.message_max:
+            # a snapshot can be had from nobody else, either
+            for instead in self.resync.too_long(say.peer, say.message):
                 self._step(effects, instead)
+        elif link.stream.room_for(length, PieceKind.RESYNC):
+            link.stream.send(say.message, PieceKind.RESYNC)
+        else:
+            self.todo.append(say)  # until what was said in older epochs has been acknowledged
 
     def _consulted(self, event: Consulted | ConsultFailed) -> None:
         if isinstance(event, Consulted):

@@ -175,7 +175,7 @@ class Mending:
             case SignalKind.PLEASE_RESTART:
                 self._asked(signal, now, link)
             case SignalKind.OFFER:
-                if not self.ladder.initiator and not current:
+                if not self.ladder.initiator and not current and self.ladder.takes_offer(now):
                     self._offered(effects, signal, now)
             case SignalKind.ABORT:
                 if current and not self.carries:

@@ -68,6 +68,8 @@ class Outgoing:
     flight_bytes: int = 0
     lost: OrderedDict[int, _Sent] = field(factory=OrderedDict)
     """To be sent again."""
+    ahead: dict[int, PieceKind] = field(factory=dict)
+    """Ends of messages that have arrived behind a hole: the far end may not take them yet."""
     packet: int = 0
     newest: int = 0
     """The newest packet of which something has arrived."""
@@ -106,6 +108,10 @@ class Outgoing:
         self.waiting_messages[kind] += 1
         self.accepted += max(1, -(-length // DATA_MAX))
         self.sent += 1
+
+    def undelivered(self, kind: PieceKind) -> int:
+        """Messages that have not arrived, or only behind one that has not."""
+        return self.waiting_messages[kind] + sum(one is kind for one in self.ahead.values())
 
     def ready(self) -> bool:
         """Whether a piece may go out now; one may always be on its way, and asks for room."""
@@ -154,6 +160,7 @@ class Outgoing:
         news = self._widened(expected + ack.room)
         for seq in range(self.base, expected):
             news |= self._arrived(seq)
+            self.ahead.pop(seq, None)
         bits = ack.bits
         while bits:
             lowest = bits & -bits
@@ -197,6 +204,8 @@ class Outgoing:
             return False
         self.waiting_bytes[sent.piece.kind] -= len(sent.piece.data)
         self.waiting_messages[sent.piece.kind] -= sent.piece.last
+        if sent.piece.last:
+            self.ahead[seq] = sent.piece.kind
         return True
 
     def _widened(self, limit: int) -> bool:

@@ -8,9 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from reconnect.core.checks import (
-    ICE_SERVERS_MAX,
-    ICE_TEXT_MAX,
-    ICE_URLS_MAX,
     Json,
     identity,
     items,
@@ -21,7 +18,17 @@ from reconnect.core.checks import (
     whole,
 )
 from reconnect.errors import PolicyError, RemoteProtocolError
-from reconnect.policy import COUNTS, DURATIONS, IceServer, OnShortage, Policy, Topology
+from reconnect.policy import (
+    COUNTS,
+    DURATIONS,
+    ICE_SERVERS_MAX,
+    ICE_TEXT_MAX,
+    ICE_URLS_MAX,
+    IceServer,
+    OnShortage,
+    Policy,
+    Topology,
+)
 
 TOPOLOGIES = {str(one): one for one in Topology}
 SHORTAGES = {str(one): one for one in OnShortage}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from enum import IntEnum, StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from attrs import define, field, frozen
 
@@ -92,9 +92,13 @@ class _With:
     """The peer has been asked for a snapshot."""
     stateless: bool = False
     """The peer has said that it has no game either."""
+    answered: bool = False
+    """The peer has said what we lack."""
     merged: bool = False
+    asked: set[Code] = field(factory=set)
+    """What the peer has asked: each at most once, so that nobody is kept busy answering."""
     held: list[tuple[Code, bytes]] = field(factory=list)
-    """What the peer has asked and cannot be answered yet; at most one of each code."""
+    """What of it cannot be answered yet."""
 
 
 @define
@@ -122,7 +126,7 @@ class Resync:
             if meant <= epoch:
                 del self._early[peer]
             if meant == epoch:
-                self._peers[peer] = _With(held=asked)
+                self._peers[peer] = _With(asked={code for code, _ in asked}, held=asked)
 
     def forget(self, peer: str) -> None:
         """This generation of a peer is gone."""
@@ -216,10 +220,13 @@ class Resync:
         state = self._at(peer)
         match code:
             case Code.MARK | Code.WANT:
-                state.held = [one for one in state.held if one[0] is not code]
+                if code in state.asked:
+                    raise RemoteProtocolError("a resync message that was sent before")
+                state.asked.add(code)
                 state.held.append((code, data))
             case Code.SINCE:
-                if state.marked and not state.merged:
+                if state.marked and not state.answered:
+                    state.answered = True
                     return [Consult(Ask.MERGE, peer, self.epoch, data)]
             case Code.NOTHING_SINCE:
                 state.merged = state.marked
@@ -232,6 +239,8 @@ class Resync:
                 if state.wanted and not self.has_state and not self._restoring:
                     self._restoring = True
                     return [Consult(Ask.RESTORE, peer, self.epoch, data)]
+            case _:
+                assert_never(code)
         return []
 
     def consulted(self, ask: Ask, peer: str, epoch: int, answer: bytes) -> list[Step]:
@@ -251,6 +260,8 @@ class Resync:
                 self._at(peer).merged = True
             case Ask.RESTORE:
                 self._restoring = False
+            case _:
+                assert_never(ask)
         return []
 
     def cannot(self, peer: str, epoch: int) -> list[Step]:
@@ -261,6 +272,10 @@ class Resync:
         """What the application answered is longer than a message may be."""
         code, epoch = HEAD.unpack_from(message)
         return self.cannot(peer, epoch) if code == Code.SNAPSHOT else [Stranded(failed=True)]
+
+    def is_void(self, message: bytes) -> bool:
+        """Whether a message of ours is of an older epoch."""
+        return bool(HEAD.unpack_from(message)[1] != self.epoch)
 
     def _at(self, peer: str) -> _With:
         return self._peers.setdefault(peer, _With())

@@ -138,9 +138,10 @@ class Session(Standing):
         listeners = [] if turn.answer is None else [turn.answer]
         if turn.news:
             listeners += [one for one in self.in_game if one is not turn.answer]
+        players = self.player_views() if listeners else ()
         for member in listeners:
             if member.conn is not None:
-                effects.append(Send(member.conn, self.view(member, turn.now)))
+                effects.append(Send(member.conn, self.view(member, turn.now, players)))
         effects += [Close(conn) for conn in turn.closes]
         effects += [Tell(notice) for notice in turn.notices]
         return effects
@@ -209,9 +210,11 @@ class Session(Standing):
             turn.notices.append(Attached(member.player, member.gen))
         if member.phase is not report.phase:
             turn.news = True
-        if report.links is not None and report.links != member.links:
-            member.links = report.links
-            turn.news = True
+        if report.links is not None:
+            # everybody is told, so nobody but members is named
+            links = {peer: report.links[peer] for peer in self.players if peer in report.links}
+            turn.news |= links != member.links
+            member.links = links
         member.seq = report.seq
         member.last_report_at = turn.now
         member.received_at = turn.now - event.held
@@ -398,7 +401,7 @@ class Session(Standing):
     def _dismiss(self, turn: _Turn, member: Member, reason: Reason) -> None:
         """The end for the client that has the seat, if it is there to be told."""
         if member.conn is not None:
-            view = self.view(member, turn.now)
+            view = self.view(member, turn.now, self.player_views())
             view.state, view.reason, view.resume = State.ENDED, reason, None
             turn.personal.append(Send(member.conn, view))
             turn.closes.append(member.conn)

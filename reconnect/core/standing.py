@@ -13,7 +13,7 @@ from attrs import define, field
 
 from reconnect.core.effects import Save
 from reconnect.core.member import Member
-from reconnect.core.messages import Cause, Report, Resume, ShortView, View
+from reconnect.core.messages import Cause, PlayerView, Report, Resume, ShortView, View
 from reconnect.core.record import Record
 from reconnect.core.table import INITIAL, State
 from reconnect.errors import LocalProtocolError, NoSuchPlayer
@@ -198,7 +198,11 @@ class Standing:
 
     # -- told --------------------------------------------------------------------------------------
 
-    def view(self, member: Member, now: float) -> View:
+    def player_views(self) -> tuple[PlayerView, ...]:
+        """What everybody is told of the members."""
+        return tuple([member.view() for member in self.in_game])
+
+    def view(self, member: Member, now: float, players: tuple[PlayerView, ...]) -> View:
         """What `member` is told on its connection; with the policy where it has none yet."""
         policy = None if member.informed_conn == member.conn else self.policy
         member.informed_conn = member.conn
@@ -209,7 +213,7 @@ class Standing:
             version=self.version,
             epoch=self.epoch,
             state=self.state,
-            players=tuple(one.view() for one in self.in_game),
+            players=players,
             gen=member.gen,
             ack=member.seq,
             held=max(0.0, now - member.received_at),
@@ -232,7 +236,7 @@ class Standing:
             version=0,
             epoch=0,
             state=State.PAUSED,
-            players=tuple(one.view() for one in self.in_game),
+            players=self.player_views(),
             gen=member.gen_next,
             ack=0,
             held=0.0,
@@ -245,7 +249,7 @@ class Standing:
             version=self.version,
             epoch=self.epoch,
             state=State.ENDED,
-            players=tuple(one.view() for one in self.in_game),
+            players=self.player_views(),
             gen=report.gen,
             ack=report.seq,
             held=0.0,

@@ -133,6 +133,11 @@ class Stream:
         return sum(self._out.waiting_messages)
 
     @property
+    def undelivered(self) -> int:
+        """Messages of the game that the far end cannot have taken, as far as this end knows."""
+        return self._out.undelivered(PieceKind.GAME)
+
+    @property
     def idle(self) -> bool:
         """Whether everything accepted has been acknowledged."""
         return self.acknowledged(self.mark())

@@ -27,16 +27,17 @@ class Ledger:
     delivered: int = 0
     duplicated: int = 0
     reordered: int = 0
-    handed_over: int = 0
-    """Numbers that came by resync instead."""
     next: int = DELAY
     """The first number that has not been reached yet."""
     _missing: set[int] = field(factory=set)
+    _handed: set[int] = field(factory=set)
 
     def enter(self, number: int) -> None:
         """Inputs are numbered by their frame, without a hole, from the first that is sent."""
         self.delivered += 1
-        if number >= self.next:
+        if number in self._handed:
+            self._handed.discard(number)
+        elif number >= self.next:
             self._missing.update(range(self.next, number))
             self.next = number + 1
         elif number in self._missing:
@@ -46,9 +47,14 @@ class Ledger:
             self.duplicated += 1
 
     def hand_over(self, number: int) -> None:
-        """A resync brought this number, the next of its player."""
-        self.handed_over += 1
+        """A resync brought this number, the next of its player; it may still come by itself."""
+        self._handed.add(number)
         self.next = number + 1
+
+    @property
+    def handed_over(self) -> int:
+        """How many numbers have come by resync only."""
+        return len(self._handed)
 
     @property
     def lost(self) -> int:

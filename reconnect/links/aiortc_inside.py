@@ -9,7 +9,9 @@ wrapped. Why, with aiortc 1.16:
 * a far end that breaks the rules of SCTP, and a connection that is closed while it is being made,
   raise in tasks that nobody awaits;
 * a connection that is closed in the moment in which it is made keeps a task for ever;
-* gathering waits 5 s for a STUN server that does not answer, and never offers 127.0.0.1.
+* gathering waits 5 s for a STUN server that does not answer, and never offers 127.0.0.1;
+* checks of a path that is dead are repeated after 0.5, 1, 2, 4 s, so that an attempt begun in an
+  outage may notice the path's return only seconds later.
 
 The private names: `RTCIceGatherer._connection`, `RTCIceTransport._connection`, `._recv`, `._send`,
 `RTCDtlsTransport._send_data`, `RTCSctpTransport._handle_data`. An ICE restart will need no others
@@ -18,15 +20,20 @@ to put one agent after another in the same place.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 from aioice import Candidate, Connection
+from aioice.ice import CandidatePair
+from aioice.stun import Message
 from aiortc import InvalidStateError, RTCIceServer, RTCPeerConnection
 from aiortc.rtcicetransport import connection_kwargs
 
 GATHERING_TIMEOUT = 1  # s; both ends gather, one after the other, within one attempt (3 s)
+
+CHECK_INTERVAL = 0.05  # s; a hundred bytes each time, for as long as an attempt lasts
 
 Step: TypeAlias = Callable[[Any], Awaitable[None]]
 
@@ -44,6 +51,7 @@ class LinkConnection(Connection):
         super().__init__(ice_controlling=False, **connection_kwargs(list(servers)))
         self._chosen_addresses = addresses
         self._ended = False
+        self._asked: dict[CandidatePair, Message] = {}
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = GATHERING_TIMEOUT
@@ -56,11 +64,27 @@ class LinkConnection(Connection):
         with suppress(OSError):
             await super().add_remote_candidate(remote_candidate)
 
+    def build_request(self, pair: CandidatePair, nominate: bool) -> Message:
+        request = super().build_request(pair, nominate)
+        self._asked[pair] = request
+        return request
+
     async def connect(self) -> None:
-        await super().connect()
+        repeating = _Repeating(self._repeat_checks)
+        try:
+            await super().connect()
+        finally:
+            repeating.stop()
+            self._asked.clear()
         if self._ended:  # in the same moment; what connect() has begun would never end
             await super().close()
             raise ConnectionError("closed while connecting")
+
+    def _repeat_checks(self) -> None:
+        """The same requests once more: whichever of them gets through is answered."""
+        for pair, request in self._asked.items():
+            if pair.state is CandidatePair.State.IN_PROGRESS and not self._ended:
+                pair.protocol.send_stun(request, pair.remote_addr)
 
     async def close(self) -> None:
         self._ended = True
@@ -73,6 +97,22 @@ class LinkConnection(Connection):
     def data_received(self, data: bytes, component: int) -> None:
         if data:
             super().data_received(data, component)
+
+
+class _Repeating:
+    """Calls something again and again."""
+
+    def __init__(self, what: Callable[[], None]) -> None:
+        self._what = what
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(CHECK_INTERVAL, self._fire)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _fire(self) -> None:
+        self._timer = self._loop.call_later(CHECK_INTERVAL, self._fire)
+        self._what()
 
 
 def install(

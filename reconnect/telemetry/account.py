@@ -17,7 +17,7 @@ from attrs import define, field
 
 from reconnect.core.effects import SessionEffect, Tell
 from reconnect.core.events import ConnectionClosed, ReportArrived, SessionEvent
-from reconnect.core.messages import Fact, FactValue, Reason
+from reconnect.core.messages import Cause, Fact, FactValue, Reason
 from reconnect.core.notices import (
     Attached,
     Connected,
@@ -75,6 +75,8 @@ class Account:
     _heard: set[str] = field(factory=set)
     """Who has stopped in order in this outage."""
     _loaded_at: float = -inf
+    _found_by: float = -inf
+    """When whoever is there has found a coordinator that was started again."""
 
     @classmethod
     def of(cls, session: Session) -> Account:
@@ -95,7 +97,9 @@ class Account:
             self._sum_up(session, now)
             return
         at = now + session.wall_offset
+        policy = session.policy
         self._loaded_at = at
+        self._found_by = at + policy.silence_timeout + policy.control_grace_period
         going_on = session.outage_started_at is not None
         if self._open is not None and not (going_on and self._open.number == session.outages):
             # its end was saved, and nobody was told before the process or the save broke down
@@ -125,7 +129,10 @@ class Account:
                 self._noticed(session, effect.notice, event, now)
         if self._open is not None:
             self._look_who_is_there(session, now)
-        if report is not None and report.report.facts:
+        if report is not None and report.report.gen == session.members[report.player].gen:
+            # else it asks for a generation, or has lost its seat
+            if report.report.cause == Cause.CLOSING:
+                self._keep(Evidence(now + session.wall_offset, Clue.CLOSING, report.player))
             self._told_facts(session, report, now)
         self._sum_up(session, now)
 
@@ -157,9 +164,8 @@ class Account:
             self.unkept += 1
         early = [one for some in self._early.values() for one in some]
         self._early.clear()
-        for one in [*self._hidden.values(), *early]:
-            if one.kind is Clue.HIDDEN or outage.concerns(one):
-                outage.add(one)
+        for one in [*self._hidden.values(), *filter(outage.concerns, early)]:
+            outage.add(one)
         self._away.clear()
         self._heard.clear()
         return outage
@@ -208,7 +214,7 @@ class Account:
         at = now + session.wall_offset
         if self._open is None:
             outage = self._begin(session, at)
-            for player in notice.missing:
+            for player in notice.missing if at >= self._found_by else ():
                 outage.misses(player, at)
         else:
             self._open.pauses += 1
@@ -253,11 +259,9 @@ class Account:
         outage, since = self._open, self._away.pop(player, None)
         if outage is None or since is None:
             return
-        policy = session.policy
-        patience = policy.link_lost + session.members[player].rtt
-        if since == self._loaded_at:  # it was the coordinator that went, and has to be found again
-            patience += policy.silence_timeout + policy.control_grace_period
-        if at - since > patience:
+        patience = session.policy.link_lost + session.members[player].rtt
+        counts_from = since if since < self._loaded_at else max(since, self._found_by)
+        if at - counts_from > patience:
             outage.misses(player, since)
             away_ms = round((at - since) * 1000)
             self._keep(Evidence(at, Clue.AWAY, player, data={"away_ms": away_ms}))
@@ -266,8 +270,6 @@ class Account:
 
     def _told_facts(self, session: Session, event: ReportArrived, now: float) -> None:
         player, gen = event.player, event.report.gen
-        if gen != session.members[player].gen:
-            return  # asks for a generation, or has lost its seat
         for fact in event.report.facts:
             if (gen, fact.n) > self._told.get(player, (0, 0)):
                 self._told[player] = (gen, fact.n)

@@ -64,6 +64,7 @@ class Case:
     policy: Policy
     players: Sequence[str]
     evidence: Sequence[Evidence]
+    """By time."""
     missing: frozenset[str]
     """Who was not there from the beginning."""
 
@@ -137,15 +138,15 @@ def pair(one: Evidence) -> Pair:
 
 
 def diagnose(case: Case) -> Finding:
-    """The best reason that the evidence gives; the same for the same evidence in any order."""
+    """The best reason that the evidence gives."""
     left = [str(one.player) for one in case.of(Clue.LEFT) if one.at <= case.started_at]
     if left:
         return _found(OutageCause.LEFT, left)
     if reloaded := [player for player in case.players if _reloaded(case, player)]:
         return _found(OutageCause.RELOADED, reloaded)
-    by, said = case.stopped
-    if by is not None and said == Cause.CLOSING:
-        return Finding(OutageCause.CLOSED, (by,))
+    closed = {str(one.player) for one in case.of(Clue.CLOSING) if one.at <= case.noticed_at}
+    if closed:
+        return _found(OutageCause.CLOSED, frozenset(closed))
     if hidden := [player for player in case.suspects if case.hidden(player)]:
         return _found(OutageCause.HIDDEN, hidden)
     if stalled := [player for player in case.suspects if case.stalled(player)]:
@@ -153,7 +154,7 @@ def diagnose(case: Case) -> Finding:
     if losses := case.losses:
         lost = case.missing & {end for one in losses for end in pair(one)}
         return _found(OutageCause.PLAYER_LOST if lost else OutageCause.LINK_LOST, lost)
-    return _control(case, by, said)
+    return _control(case)
 
 
 def _reloaded(case: Case, player: str) -> bool:
@@ -165,14 +166,15 @@ def _reloaded(case: Case, player: str) -> bool:
         return False
     return any(
         one.at <= case.started_at
-        or case.stopped == (player, Cause.CLOSING)
+        or any(last.at <= one.at for last in case.of(Clue.CLOSING, player))
         or not (one.flag("heard") or case.detached(player, one.at, how="silent"))
         for one in case.of(Clue.RELOADED, player)
     )
 
 
-def _control(case: Case, by: str | None, said: str) -> Finding:
+def _control(case: Case) -> Finding:
     """No link was lost, so it was a control link, or the coordinator itself."""
+    by, said = case.stopped
     restarted = any(one.at <= case.started_at for one in case.of(Clue.RESTARTED))
     if case.missing and not (restarted and case.missing.issuperset(case.players)):
         return _found(OutageCause.CONTROL_LOST, case.missing)

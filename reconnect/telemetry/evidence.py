@@ -37,6 +37,8 @@ class Clue(StrEnum):
     DETACHED = "detached"
     """`player` has no control link any more; `how`: `closed` or `silent`."""
     ATTACHED = "attached"
+    CLOSING = "closing"
+    """The last word of `player`'s program, which was closed in order."""
     RELOADED = "reloaded"
     """A newer client of `player` took the seat; `heard`: the older one had stopped in order."""
     AWAY = "away"

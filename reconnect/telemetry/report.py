@@ -55,7 +55,8 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """The report as text."""
-        yield f"{self.sessions} sessions, {self.rows[-1].outages if self.rows else 0} outages"
+        outages = self.rows[-1].outages if self.rows else 0
+        yield f"sessions: {self.sessions}; outages: {outages}"
         if self.rows:
             heads = ("outages", "survived", "median s", "p90 s", "longest s")
             yield f"{'cause':<16}" + "".join(f"{head:>10}" for head in heads)

@@ -21,6 +21,7 @@ from typing import Any, assert_never
 
 from attrs import define, field, frozen
 
+from reconnect.core.checks import flag, identity, real, whole, word
 from reconnect.core.decode import decode_from_client
 from reconnect.core.effects import Save, SessionEffect
 from reconnect.core.events import (
@@ -156,33 +157,41 @@ def read_trace(path: Path | str) -> Iterator[tuple[int, Began | Step]]:
 
     A last line that was cut short by a crash is left out.
     """
-    with Path(path).open(encoding="utf-8") as file:
+    number = 0
+    # what is no UTF-8 is no JSON either, and shall be said with its line
+    with Path(path).open(encoding="utf-8", errors="surrogateescape") as file:
         for number, text in enumerate(file, start=1):
             if not text.endswith("\n"):
-                return
+                break
             try:
-                line = json.loads(text)
-                if "trace" in line:
-                    if line["trace"] != TRACE_FORMAT:
-                        raise TraceError(number, f"format {line['trace']}, not {TRACE_FORMAT}")
-                    continue
-                yield number, _line(line)
+                line = _line(json.loads(text), first=number == 1)
             except (ValueError, KeyError, TypeError, RemoteProtocolError, StoreError) as error:
-                if isinstance(error, TraceError):
-                    raise
                 raise TraceError(number, f"{type(error).__name__}: {error}") from error
+            if line is not None:
+                yield number, line
+    if number == 0:
+        raise TraceError(1, "the file is empty")
 
 
-def _line(line: dict[str, Any]) -> Began | Step:
+def _line(line: dict[str, Any], *, first: bool) -> Began | Step | None:
+    """What a line says; None for a header."""
+    if "trace" in line:
+        if line["trace"] != TRACE_FORMAT:
+            raise ValueError(f"format {line['trace']}, not {TRACE_FORMAT}")
+        return None
+    if first:
+        raise ValueError("the first line is no header")
+    at = real(line["at"], "at")
     if "began" in line:
-        return Began(line["at"], line["wall"], line["born"], record_from_json(line["began"]))
+        wall, born = real(line["wall"], "wall"), flag(line["born"], "born")
+        return Began(at, wall, born, record_from_json(line["began"]))
     return Step(
-        line["at"],
-        line["session"],
+        at,
+        identity(line["session"], "session"),
         _event_from_json(line["event"]),
         State(line["state"]),
-        line["epoch"],
-        line["version"],
+        whole(line["epoch"], "epoch"),
+        whole(line["version"], "version"),
     )
 
 
@@ -208,18 +217,20 @@ def _event_to_json(event: SessionEvent, session: str) -> dict[str, Any]:
 def _event_from_json(form: dict[str, Any]) -> SessionEvent:
     match form["is"]:
         case "report":
+            conn, player = whole(form["conn"], "conn"), identity(form["player"], "player")
             report = decode_from_client(form["report"])
-            assert isinstance(report, Report)
-            return ReportArrived(form["conn"], form["player"], report, form["held"])
+            if not isinstance(report, Report):
+                raise ValueError("report is none")
+            return ReportArrived(conn, player, report, real(form["held"], "held"))
         case "closed":
-            return ConnectionClosed(form["conn"])
+            return ConnectionClosed(whole(form["conn"], "conn"))
         case "time":
             return TimePassed()
         case "frame":
-            return FrameReached(form["frame"])
+            return FrameReached(whole(form["frame"], "frame"))
         case "token":
-            return TokenIssued(form["player"], "")
+            return TokenIssued(identity(form["player"], "player"), "")
         case "end":
-            return ApplicationEnded(form["reason"])
+            return ApplicationEnded(word(form["reason"], "reason"))
         case other:
             raise ValueError(f"no event is called {other!r}")

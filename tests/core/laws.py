@@ -24,7 +24,8 @@ from reconnect.core.session import Session
 from reconnect.core.table import COORDINATOR_MOVES, INITIAL, NEXT, State, Trigger
 from reconnect.policy import Topology
 from tests.core.rows import ClientBefore, SessionBefore, client_rows, session_rows
-from tests.core.world import PLAYS, Client, Ear, World
+from tests.core.world import World
+from tests.core.world_things import PLAYS, Client, Ear
 
 MOVES: dict[type[Any], Trigger] = {
     Paused: Trigger.PAUSE,
@@ -41,6 +42,8 @@ OWN_REASONS = {
     Reason.LEFT,
     Reason.CLOSED,
     Reason.UNREACHABLE,
+    Reason.NO_STATE,
+    Reason.RESYNC_FAILED,
     *map(str, FINAL_ERRORS),
 }
 """Why one client alone may have ended."""
@@ -115,7 +118,9 @@ class Laws(Ear):
                 assert effect.report.phase is Phase.LEFT
         if before.play is Play.HALTED and peer.play in PLAYS:
             assert all(link.ready for link in peer.links.values()), "armed without being ready"
+            self._check_game(world, client)
         if peer.play is Play.PLAYING:
+            client.has_game = True
             self.played[client.name].add(peer.epoch)
         if peer.ended and peer.reason not in OWN_REASONS:
             assert world.stored.state is State.ENDED, "I6: only the coordinator ends the game"
@@ -123,6 +128,15 @@ class Laws(Ear):
         if world.plays(client):
             self._check_links(client)
         self.hold(world, [client])
+
+    def _check_game(self, world: World, client: Client) -> None:
+        """Nobody begins anew while another member's client has the game."""
+        assert client.peer.view is not None
+        for one in client.peer.needed(client.peer.view):
+            other = self.holders.get((one.id, one.gen))
+            begun = self.played[other.name] if other and other.has_game else ()
+            older = any(epoch < client.peer.epoch for epoch in begun)
+            assert client.has_game or not older, "armed without the game that others have"
 
     def taken(self, world: World, client: Client, sender: str, data: bytes) -> None:
         name, _, number = data.decode().partition(" ")

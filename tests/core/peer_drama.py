@@ -231,13 +231,13 @@ class PeerDrama:
     def players(self) -> tuple[PlayerView, ...]:
         """The members as the coordinator knows them."""
         peer = self.peer
-        return tuple(
-            PlayerView(name, self.gen, peer.kind, True, Phase.HALTED)
-            if name == self.player
-            else PlayerView(name, far.gen, far.kind, far.attached, far.phase)
-            for name in self.order
-            if name == self.player or (far := self.far.get(name)) is not None
-        )
+        views = []
+        for name in self.order:
+            if name == self.player:
+                views.append(PlayerView(name, self.gen, peer.kind, True, Phase.HALTED))
+            elif far := self.far.get(name):
+                views.append(PlayerView(name, far.gen, far.kind, far.attached, far.phase))
+        return tuple(views)
 
     def signals(
         self,
@@ -406,7 +406,7 @@ def records(drama: PeerDrama) -> list[object]:
     return [record for one in packets for record in decode(one.frame, TAG).records]
 
 
-def broken(**policy: object) -> PeerDrama:
+def broken(**policy: Any) -> PeerDrama:
     """A game in which the link to ben has gone silent; everybody has stopped, in epoch 2."""
     drama = PeerDrama(**policy).play()
     drama.cut()
@@ -414,7 +414,7 @@ def broken(**policy: object) -> PeerDrama:
     return drama.recover()
 
 
-def answers(drama: PeerDrama, *said: object) -> None:
+def answers(drama: PeerDrama, *said: Record) -> None:
     """A packet from ben with these records."""
     drama.hear(FrameArrived("ben", encode(Frame(1, drama.gen, list(said)), TAG)))
 

@@ -1,4 +1,4 @@
-"""Which rows of the protocol's tables an event visited: seen from what was before, and came of it."""
+"""Which rows of the protocol's tables an event visited, by what was before and what came of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from attrs import frozen
 
 from reconnect.core import effects as fx
 from reconnect.core import events as ev
+from reconnect.core.link import PeerLink
 from reconnect.core.member import Member
 from reconnect.core.messages import FINAL_ERRORS, Cause, Phase, Reason, Report, ShortView, View
 from reconnect.core.notices import Connected, Paused, PlayerDropped, Reconnecting, Resumed
@@ -100,7 +101,7 @@ SESSION_ROWS = frozenset(
     }
 )
 
-# -- a client ----------------------------------------------------------------------------------------
+# -- a client --------------------------------------------------------------------------------------
 
 
 @frozen
@@ -183,13 +184,13 @@ def _client_rows(
         yield "heartbeat"
 
 
-STOPS = {
+STOPS: dict[str | None, str] = {
     Cause.LEASE_EXPIRED: "lease runs out while armed or playing",
     Cause.LINK_LOST: "required link down while armed or playing",
 }
 
 
-def _direct(peer: Peer) -> list[tuple[str, object]]:
+def _direct(peer: Peer) -> list[tuple[str, PeerLink]]:
     return [(name, link) for name, link in peer.links.items() if link.direct]
 
 
@@ -222,7 +223,7 @@ def _view_rows(before: ClientBefore, peer: Peer, view: View | ShortView) -> Iter
         yield "view resumed or connected, otherwise"
 
 
-# -- the coordinator's half --------------------------------------------------------------------------
+# -- the coordinator's half ------------------------------------------------------------------------
 
 
 @frozen

@@ -30,6 +30,15 @@ def test_what_only_looks_like_a_whole_number_is_refused(value):
             check(value, "n")
 
 
+@pytest.mark.parametrize(
+    ("value", "is_one"), [(0, True), (2**53 - 1, True), (2**53, False), (-1, False), (1.0, False)]
+)
+def test_a_count_is_what_javascript_counts_exactly(value, is_one):
+    """From 0 to 2**53 - 1; a bool is none."""
+    assert checks.is_count(value) is is_one
+    assert not checks.is_count(True)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), True, "1", 2**70])
 def test_what_is_no_finite_number_is_refused(value):
     """Neither NaN nor infinity has a place in JSON."""

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from reconnect.core.effects import AbandonAttempt, PassSignal, PeerEffect, SendSignal, StartAttempt
-from reconnect.core.ladder import Ladder
+from reconnect.core.ladder import OFFERS_MAX, Ladder
 from reconnect.core.mending import REBUILD_PLEASE, Condition, Mending
 from reconnect.core.messages import AttemptKind, Signal, SignalKind
 from reconnect.core.signals import Signals
@@ -161,3 +161,25 @@ def test_void_is_the_end_of_the_attempt_under_way_if_any():
         "duration_ms": 1000,
         "outcome": "void",
     }
+
+
+def test_a_flood_of_offers_makes_no_flood_of_peer_connections():
+    """A few at once, and then one for each time in which the far end could rightly try again."""
+    one = mending(offers=False)
+    begun = 0
+    for n in range(1, 1001):
+        effects: list[PeerEffect] = []
+        signal = Signal("ann", 5, 2, n, f"5.{n}", REBUILD, SignalKind.OFFER, "", "ben")
+        one.arrived(effects, signal, NOW + n / 1000, PROVEN)
+        begun += sum(isinstance(effect, StartAttempt) for effect in effects)
+    assert begun == OFFERS_MAX + 1.0 // POLICY.attempt_delay_min
+
+
+def test_who_keeps_to_the_delays_has_every_offer_taken_up():
+    """As often as a far end may begin anew, for as long as it likes."""
+    one = mending(offers=False)
+    for n in range(1, 101):
+        effects: list[PeerEffect] = []
+        signal = Signal("ann", 5, 2, n, f"5.{n}", REBUILD, SignalKind.OFFER, "", "ben")
+        one.arrived(effects, signal, NOW + n * POLICY.attempt_delay_min, BROKEN)
+        assert any(isinstance(effect, StartAttempt) for effect in effects)

@@ -178,3 +178,30 @@ class TestHostile:
         assert out.base < out.accepted
         out.ack(Ack(2, 0, WINDOW))
         assert out.base == out.accepted
+
+
+class TestUndelivered:
+    def test_what_arrived_behind_a_hole_is_not_delivered(self):
+        """It counts until the hole is filled: whoever goes away before that has not taken it."""
+        out = sending(b"0", b"1", b"2")
+        out.send(b"resync", PieceKind.RESYNC)
+        out.due(0.0)
+        out.ack(Ack(0, 0b101, WINDOW))  # 1 and 3
+        assert sum(out.waiting_messages) == 2
+        assert out.undelivered(GAME) == 3
+        assert out.undelivered(PieceKind.RESYNC) == 1
+        out.ack(Ack(2, 0b1, WINDOW))
+        assert out.undelivered(GAME) == 1
+        out.ack(Ack(4, 0, WINDOW))
+        assert (out.undelivered(GAME), out.undelivered(PieceKind.RESYNC)) == (0, 0)
+        assert not out.ahead
+
+    def test_a_message_in_pieces(self):
+        """It is not delivered before its last piece, and that one only behind all others."""
+        out = sending(bytes(2 * DATA_MAX))
+        out.due(0.0)
+        assert out.undelivered(GAME) == 1
+        out.ack(Ack(0, 0b1, WINDOW))
+        assert out.undelivered(GAME) == 1
+        out.ack(Ack(2, 0, WINDOW))
+        assert out.undelivered(GAME) == 0

@@ -260,3 +260,58 @@ def test_junk_is_refused(junk: bytes):
     """What is no resync message raises, and nothing else."""
     with pytest.raises(RemoteProtocolError):
         Resync(marks=True, snapshots=True).heard("bob", junk)
+
+
+def test_words_of_an_epoch_that_is_still_to_come_are_kept_over_another():
+    """A far end may be two epochs ahead."""
+    resync = Resync(marks=True, snapshots=True, has_state=True)
+    resync.begin(1)
+    resync.heard("bob", HEAD.pack(Code.MARK, 3) + b"7")
+    resync.begin(2)
+    assert resync.due(["bob"], ["bob"]) == [Consult(Ask.MARK, "bob", 2)]
+    resync.begin(3)
+    assert Consult(Ask.SINCE, "bob", 3, b"7") in resync.due(["bob"], ["bob"])
+
+
+def test_a_mark_is_answered_when_there_is_a_game_to_answer_from():
+    """Until then it is kept."""
+    resync = Resync(marks=True, snapshots=True)
+    resync.begin(1)
+    resync.heard("bob", HEAD.pack(Code.MARK, 1) + b"7")
+    assert resync.due(["bob"], ["bob"]) == [Say("bob", HEAD.pack(Code.WANT, 1))]
+    assert resync.due(["bob"], ["bob"]) == []
+    resync.consulted(Ask.RESTORE, "bob", 1, b"")
+    assert resync.due(["bob"], ["bob"])[0] == Consult(Ask.SINCE, "bob", 1, b"7")
+
+
+def test_a_game_in_which_nothing_can_be_lacking_says_so():
+    """It sends with `send` alone; the far end need not wait for what it lacks."""
+    resync = Resync(marks=False, snapshots=True, has_state=True)
+    resync.begin(1)
+    resync.heard("bob", HEAD.pack(Code.MARK, 1) + b"7")
+    assert resync.due(["bob"], ["bob"]) == [Say("bob", HEAD.pack(Code.NOTHING_SINCE, 1))]
+    other = Resync(marks=True, snapshots=True, has_state=True)
+    other.begin(1)
+    other.due(["ann"], ["ann"])
+    other.heard("ann", HEAD.pack(Code.NOTHING_SINCE, 1))
+    assert other.done(["ann"])
+
+
+def test_what_came_early_counts_as_asked():
+    """Who asked before we stopped does not ask again."""
+    resync = Resync(marks=True, snapshots=True, has_state=True)
+    resync.begin(1)
+    resync.heard("bob", HEAD.pack(Code.WANT, 2))
+    resync.begin(2)
+    with pytest.raises(RemoteProtocolError):
+        resync.heard("bob", HEAD.pack(Code.WANT, 2))
+
+
+def test_what_a_player_said_is_forgotten_with_its_client():
+    """Its next one asks anew."""
+    resync = Resync(marks=True, snapshots=True, has_state=True)
+    resync.begin(1)
+    for _ in range(2):
+        resync.heard("bob", HEAD.pack(Code.WANT, 1))
+        assert Consult(Ask.SNAPSHOT, "bob", 1) in resync.due(["bob"], ["bob"])
+        resync.forget("bob")

@@ -400,6 +400,14 @@ def test_connected_heeds_no_report_of_its_own_epoch_or_an_older(phase, back):
     assert drama.state is CONNECTED
 
 
+def test_links_name_members_only():
+    """Everybody is told of them, so nobody can make the others carry what is none."""
+    drama = Drama().play()
+    names = {f"{n:0128}": UP for n in range(60)}
+    drama.says("ann", PLAYING, links={"ben": DOWN, **names})
+    assert drama.view("ben").players[0].links == {"ben": False}
+
+
 def test_no_gate_but_the_drop_decision_reads_the_links():
     """Links in a report move nothing: ready is ready, with links that are down too."""
     drama = Drama().play().pause("ann")

@@ -10,116 +10,29 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
 from itertools import count
 from math import inf
 from random import Random
-from typing import Any, TypeAlias
-
-import attrs
-from attrs import define, field
+from typing import Any
 
 from reconnect.core import effects as fx
 from reconnect.core import events as ev
-from reconnect.core.messages import (
-    AttemptKind,
-    Error,
-    ErrorCode,
-    ShortView,
-    Signal,
-    SignalAck,
-    SignalKind,
-    View,
-)
-from reconnect.core.outlook import Play
 from reconnect.core.peer import Peer
-from reconnect.core.record import Record
-from reconnect.core.resync import Consult
+from reconnect.core.resync import Ask, Consult
 from reconnect.core.session import Session
-from reconnect.core.table import State
 from reconnect.policy import Policy
+from tests.core.world_host import Host
+from tests.core.world_links import Wires
+from tests.core.world_things import PLAYS, Client, Conn, Deed, Ear, End, spelled
 
 AT_ONCE_MAX = 400  # what happens at one instant; more would be a loop without end
 SKEW = 0.008  # clocks differ by up to 1.6 %, less than the lease bound allows for
-WALL = 1_700_000_000.0
-PLAYS = (Play.ARMED, Play.PLAYING)
-
-Deed: TypeAlias = Callable[[], None]
+GAME = b"the game"
 
 
-@define(eq=False)
-class Conn:
-    """A control connection: two queues, each in order."""
-
-    id: int
-    client: Client
-    token: int
-    client_open: bool = True
-    server_open: bool = True
-    broken: bool = False
-    """Nothing that is sent from now on arrives."""
-    attached: bool = False
-    clogged: set[str] = field(factory=set)
-    """`up`, `down`: what is sent that way waits."""
-    waiting: dict[str, list[Deed]] = field(factory=lambda: {"up": [], "down": []})
-    last: dict[str, float] = field(factory=lambda: {"up": -inf, "down": -inf})
-
-
-@define(eq=False)
-class End:
-    """One end of a peer link, as its adapter has it."""
-
-    client: Client
-    peer: str
-    generation: int
-    far: End | None = None
-    """The other end of the channel that is there, if one is."""
-    flow: list[bool] = field(factory=lambda: [True])
-    """Whether the channel's flows live; shared by its two ends."""
-    attempts: dict[str, AttemptKind] = field(factory=dict)
-    """Those that are under way."""
-
-
-@define(eq=False)
-class Client:
-    """One life of a player's program, with a clock of its own."""
-
-    name: str
-    player: str
-    peer: Peer
-    token: int
-    offset: float
-    rate: float
-    alive: bool = True
-    """Whether the program still runs."""
-    awake_at: float = -inf
-    """Until when its event loop stands still."""
-    inbox: deque[ev.PeerEvent] = field(factory=deque)
-    conn: Conn | None = None
-    offline: bool = False
-    """Dials fail."""
-    deaf: bool = False
-    """What the coordinator says waits, on every connection; what it is told arrives."""
-    ends: dict[str, End] = field(factory=dict)
-    due: float = -inf
-    last: float = -inf
-    """Its clock at the last call."""
-    offered: int = 0
-    heard: dict[str, int] = field(factory=dict)
-    """The last number taken from each far client."""
-
-    def clock(self, now: float) -> float:
-        return max(self.last, self.offset + self.rate * now)
-
-    @property
-    def silent(self) -> bool:
-        """Whether nothing can be asked of it any more."""
-        return not self.alive or (self.peer.ended and self.peer.deadline == inf)
-
-
-class World:
+class World(Host, Wires):
     """Session, peers, and everything between; `run` lets time pass."""
 
     def __init__(self, seed: int, players: list[str], policy: Policy) -> None:
@@ -142,28 +55,7 @@ class World:
         """What has arrived and might arrive once more."""
         self.offers: dict[str, End] = {}
         self.ear: Ear = Ear()
-        # the coordinator's process
-        self.k_offset = 1000.0
-        self.wall_jump = 0.0
-        self.session: Session | None = Session.born(
-            "game", players, policy, now=self.k_now, wall=self.wall
-        )
-        self.stored: Record = self.session.first_save(now=self.k_now).record
-        self.pending: tuple[fx.Save, list[fx.SessionEffect], float] | None = None
-        self.mailbox: deque[tuple[float, ev.SessionEvent]] = deque()
-        self.slow_store = False
-        self.busy_until = -inf
-        """Until when the coordinator's process stands still; what comes in waits."""
-        self.life = 0
-        self.k_due = self.due_of(self.session)
-
-    @property
-    def k_now(self) -> float:
-        return self.now + self.k_offset
-
-    @property
-    def wall(self) -> float:
-        return WALL + self.now + self.wall_jump
+        self.found_session(players, policy)
 
     # -- time --------------------------------------------------------------------------------------
 
@@ -201,9 +93,6 @@ class World:
         if self.k_due < when and self.session is not None:
             when, what = self.k_due, self.session
         return when, what
-
-    def due_of(self, session: Session) -> float:
-        return session.deadline - self.k_offset
 
     # -- clients -----------------------------------------------------------------------------------
 
@@ -266,7 +155,7 @@ class World:
 
     def _remember(self, *what: object) -> None:
         if self.digest is not None:
-            self.digest.update(repr((self.now, *what)).encode())
+            self.digest.update(spelled((self.now, *what)).encode())
 
     def _do(self, client: Client, effect: fx.PeerEffect) -> None:
         match effect:
@@ -290,10 +179,25 @@ class World:
                 self._passed(client.ends[effect.peer], effect)
             case fx.SendFrame(peer, frame):
                 self._packet(client.ends[peer], frame)
-            case Consult(ask, peer, epoch):
-                self.after(0.005, lambda: self.tell(client, ev.Consulted(ask, peer, epoch)))
+            case Consult():
+                self.after(0.005, partial(self._consulted, client, effect))
             case fx.Inform():
                 pass
+
+    def _consulted(self, client: Client, asked: Consult) -> None:
+        """The application answers; its whole game is that it has one."""
+        answer = b""
+        if client.fails:
+            client.fails = False
+            self.tell(client, ev.ConsultFailed(asked.ask, asked.peer, asked.epoch))
+            return
+        if asked.ask is Ask.SNAPSHOT:
+            assert client.has_game, "asked for a game that is not there"
+            answer = GAME
+        elif asked.ask is Ask.RESTORE:
+            assert asked.data == GAME
+            client.has_game = client.alive
+        self.tell(client, ev.Consulted(asked.ask, asked.peer, asked.epoch, answer))
 
     def kill(self, client: Client) -> None:
         """The program is gone, without a word; its machine may close the connection."""
@@ -387,230 +291,6 @@ class World:
 
         self.pass_on(conn, "down", read)
 
-    # -- the coordinator's shell -------------------------------------------------------------------
-
-    def _received(self, conn: Conn, effect: fx.SendReport | fx.SendSignal | fx.SendData) -> None:
-        if self.session is None or not conn.server_open:
-            return
-        player = conn.client.player
-        match effect:
-            case fx.SendReport(report, attach):
-                assert attach is not conn.attached, "the first report is the attach, and no other"
-                conn.attached = True
-                if conn.token == self.tokens[player]:
-                    self.to_session(self._noted(ev.ReportArrived(conn.id, player, report)))
-                elif attach:
-                    self.down(conn, ev.ErrorArrived(ErrorCode.BAD_TOKEN))
-                    self.bye(conn)
-            case fx.SendSignal(signal):
-                self._relay(conn, signal)
-            case fx.SendData(peer, frame):
-                to = self.session.route(player, conn.id, peer)
-                if to is not None and to.conn in self.conns:
-                    self.down(self.conns[to.conn], ev.DataArrived(player, frame))
-
-    def _noted(self, event: ev.ReportArrived) -> ev.ReportArrived:
-        self.reports.append(event)
-        return event
-
-    def _relay(self, conn: Conn, signal: Signal | SignalAck) -> None:
-        assert self.session is not None
-        player = conn.client.player
-        to = self.session.route(player, conn.id, signal.to)
-        gens = (self.session.members[player].gen, to.gen if to else None)
-        if to is None or (signal.gen_from, signal.gen_to) != gens or to.conn not in self.conns:
-            return
-        said = attrs.evolve(signal, sender=player)
-        event = ev.SignalArrived(said) if isinstance(said, Signal) else ev.SignalAcked(said)
-        self.down(self.conns[to.conn], event)
-        if isinstance(said, Signal) and self.random.random() < 0.1:
-            self.down(self.conns[to.conn], event)
-
-    def bye(self, conn: Conn) -> None:
-        """Close a connection behind what has been said on it."""
-        self.pass_on(conn, "down", lambda: self._client_sees_end(conn))
-        self.after(0.0, lambda: self._server_sees_end(conn))
-
-    def to_session(self, event: ev.SessionEvent) -> None:
-        """An event for the session; it waits for the end of a save."""
-        if self.session is None:
-            return
-        if self.pending is not None or self.mailbox or self.now < self.busy_until:
-            self.mailbox.append((self.now, event))
-        else:
-            self._session_hears(event, self.now)
-
-    def stand_still(self, seconds: float) -> None:
-        """The coordinator's process does nothing for a while."""
-        self.busy_until = self.now + seconds
-        life = self.life
-        self.after(seconds, lambda: self.life == life and self._next_letter())
-
-    def _next_letter(self) -> None:
-        while self.mailbox and self.pending is None and self.now >= self.busy_until:
-            arrived_at, event = self.mailbox.popleft()
-            self._session_hears(event, arrived_at)
-
-    def _session_hears(self, event: ev.SessionEvent, since: float) -> None:
-        session = self.session
-        assert session is not None
-        if isinstance(event, ev.ReportArrived):
-            event = attrs.evolve(event, held=self.now - since)
-        if isinstance(event, ev.ApplicationEnded | ev.TokenIssued) and session.state is State.ENDED:
-            return
-        self.ear.before_session(self, session, event)
-        effects = session.handle(event, now=self.k_now)
-        self._remember("coordinator", event, effects)
-        self.ear.after_session(self, session, event, effects)
-        self.k_due = self.due_of(session)
-        if effects and isinstance(effects[0], fx.Save):
-            self.pending = (effects[0], effects[1:], self.now)
-            if self.slow_store:
-                life = self.life
-                self.after(
-                    self.random.uniform(0.0, 0.3), lambda: self.life == life and self._saved()
-                )
-            else:
-                self._saved()
-        else:
-            self._say(effects, 0.0)
-
-    def _saved(self) -> None:
-        assert self.pending is not None
-        (save, effects, since), self.pending = self.pending, None
-        assert save.expected == self.stored.version
-        self.stored = save.record
-        self.ear.saved(self, save.record)
-        self._say(effects, self.now - since)
-        self._next_letter()
-
-    def _say(self, effects: list[fx.SessionEffect], waited: float) -> None:
-        for effect in effects:
-            match effect:
-                case fx.Send(conn_id, message):
-                    conn = self.conns[conn_id]
-                    if isinstance(message, Error):
-                        self.down(conn, ev.ErrorArrived(message.code))
-                    else:
-                        self.down(conn, ev.ViewArrived(self._copied(message).aged(waited)))
-                case fx.Close(conn_id):
-                    self.bye(self.conns[conn_id])
-                case _:
-                    pass
-
-    def _copied(self, view: View | ShortView) -> View | ShortView:
-        return attrs.evolve(view)  # what is on its way can no longer be changed
-
-    def crash(self, down_for: float, *, durable: bool, wall_jump: float = 0.0) -> None:
-        """The coordinator's process dies, with all it was about to say, and is started again.
-
-        `durable`: a save that was under way had reached the store.
-        """
-        if self.pending is not None and durable:
-            self.stored = self.pending[0].record
-            self.ear.saved(self, self.stored)
-        self.pending = None
-        self.mailbox.clear()
-        self.busy_until = -inf
-        self.session = None
-        self.life += 1
-        self.k_due = inf
-        self.wall_jump += wall_jump
-        for conn in self.conns.values():
-            if conn.server_open:
-                conn.server_open = False
-                sees = self.random.uniform(0.0, 0.3) if self.random.random() < 0.7 else inf
-                self.break_conn(conn, client_sees=sees, server_sees=inf)
-        self.after(down_for, self._start)
-
-    def _start(self) -> None:
-        self.k_offset = self.random.uniform(0.0, 5000.0) - self.now
-        self.session = Session.loaded(self.stored, now=self.k_now, wall=self.wall)
-        self.ear.loaded(self, self.session)
-        self.k_due = self.due_of(self.session)
-
-    # -- peer links --------------------------------------------------------------------------------
-
-    def _attempt(self, end: End, effect: fx.StartAttempt) -> None:
-        if effect.kind is AttemptKind.REBUILD:
-            end.attempts.clear()
-        end.attempts[effect.attempt_id] = effect.kind
-        if effect.offers:
-            self.after(0.02, lambda: self._made(end, effect.attempt_id, SignalKind.OFFER))
-        if self.random.random() < 0.03:
-            self.after(0.2, lambda: self._attempt_fails(end, effect.attempt_id))
-
-    def _attempt_fails(self, end: End, attempt_id: str) -> None:
-        if end.attempts.pop(attempt_id, None):
-            self._to_end(end, ev.AttemptFailed(end.peer, attempt_id, "failed"))
-
-    def _made(self, end: End, attempt_id: str, kind: SignalKind) -> None:
-        if attempt_id in end.attempts:
-            key = str(next(self.ids))
-            self.offers[key] = end
-            self._to_end(end, ev.SignalMade(end.peer, attempt_id, kind, key))
-            self._to_end(end, ev.SignalMade(end.peer, attempt_id, SignalKind.CANDIDATE, key))
-
-    def _passed(self, end: End, effect: fx.PassSignal) -> None:
-        match effect.kind:
-            case SignalKind.OFFER:
-                self.after(0.01, lambda: self._made(end, effect.attempt_id, SignalKind.ANSWER))
-            case SignalKind.ANSWER:
-                far = self.offers[effect.payload]
-                self.after(0.05, lambda: self._join(end, far, effect.attempt_id))
-            case _:
-                pass
-
-    def _join(self, one: End, other: End, attempt_id: str) -> None:
-        if attempt_id not in one.attempts or attempt_id not in other.attempts:
-            return
-        pair = (one.client.player, other.client.player)
-        if pair in self.blocked or pair[::-1] in self.blocked:
-            self.after(0.1, lambda: self._join(one, other, attempt_id))
-            return
-        flow = [True]
-        for end, far in ((one, other), (other, one)):
-            kept = end.attempts.pop(attempt_id) is AttemptKind.RESTART and end.far is far
-            end.far, end.flow = far, flow
-            self.after(self._delay(), partial(self._joined, end, flow, attempt_id, kept))
-
-    def _joined(self, end: End, flow: list[bool], attempt_id: str, kept: bool) -> None:
-        if end.flow is flow:
-            self._to_end(end, ev.AttemptSucceeded(end.peer, attempt_id))
-            if not kept:
-                self._channel(end, flow, is_open=True)
-
-    def _channel(self, end: End, flow: list[bool], *, is_open: bool) -> None:
-        if end.flow is flow and (end.far is not None) is is_open:
-            self._to_end(end, ev.IceChanged(end.peer, "connected" if is_open else "closed"))
-            self._to_end(end, ev.ChannelChanged(end.peer, is_open))
-
-    def close_end(self, end: End) -> None:
-        """One end closes the channel; the other may see it, or only silence."""
-        far, end.far = end.far, None
-        end.attempts.clear()
-        if far is not None and far.far is end:
-            far.far = None
-            if self.random.random() < 0.6:
-                flow = far.flow
-                self.after(
-                    self.random.uniform(0.0, 0.5), lambda: self._channel(far, flow, is_open=False)
-                )
-
-    def _to_end(self, end: End, event: ev.PeerEvent) -> None:
-        if end.client.ends.get(end.peer) is end:
-            self.tell(end.client, event)
-
-    def _packet(self, end: End, frame: bytes) -> None:
-        far = end.far
-        if far is None or not end.flow[0] or (end.client.player, end.peer) in self.blocked:
-            return
-        if self.random.random() < self.loss:
-            return
-        event = ev.FrameArrived(far.peer, frame)
-        for _ in range(2 if self.random.random() < 0.02 else 1):
-            self.after(self.random.choice((0.004, 0.01, 0.03)), lambda: self._to_end(far, event))
-
     # -- what is asked of it -----------------------------------------------------------------------
 
     def plays(self, client: Client) -> bool:
@@ -625,29 +305,3 @@ class World:
     @property
     def living(self) -> list[Client]:
         return [client for client in self.clients.values() if not client.silent]
-
-
-class Ear:
-    """What watches a world; it hears of everything before and after it happens."""
-
-    def before_client(self, world: World, client: Client, event: ev.PeerEvent) -> None: ...
-
-    def after_client(
-        self, world: World, client: Client, event: ev.PeerEvent, effects: list[fx.PeerEffect]
-    ) -> None: ...
-
-    def taken(self, world: World, client: Client, sender: str, data: bytes) -> None: ...
-
-    def before_session(self, world: World, session: Session, event: ev.SessionEvent) -> None: ...
-
-    def after_session(
-        self,
-        world: World,
-        session: Session,
-        event: ev.SessionEvent,
-        effects: list[fx.SessionEffect],
-    ) -> None: ...
-
-    def saved(self, world: World, record: Record) -> None: ...
-
-    def loaded(self, world: World, session: Session) -> None: ...

@@ -106,6 +106,22 @@ def test_the_ledger_notices(numbers: list[int], books: tuple[int, int, int]):
     assert ledger.delivered == len(numbers)
 
 
+def test_what_was_handed_over_first_is_delivered_once():
+    """A third player's copy may be quicker than the sender's own, which then counts as usual."""
+    ledger = Ledger()
+    ledger.enter(3)
+    ledger.hand_over(4)
+    ledger.hand_over(5)
+    assert ledger.handed_over == 2
+    ledger.enter(4)
+    ledger.enter(5)
+    ledger.enter(6)
+    assert (ledger.delivered, ledger.lost, ledger.duplicated, ledger.reordered) == (4, 0, 0, 0)
+    assert ledger.handed_over == 0
+    ledger.enter(5)
+    assert ledger.duplicated == 1
+
+
 def test_an_input_is_taken_once():
     """A second, different input for a frame changes nothing."""
     alice, _ = pair()

@@ -9,10 +9,11 @@ order names. Over it go the control links of the clients, and orders to the appl
 
 and back:
 
-    {"up": pid}  {"refused": "StoreInUse", "detail": "..."}  {"conn": 1, "hears": {...}}
+    {"up": true}  {"refused": "StoreInUse", "detail": "..."}  {"conn": 1, "hears": {...}}
     {"token": ["id", "alice", "..."]}  {"told": ["id", "Ended", ...]}  {"gone": "closed"}
 
-SIGTERM hands over in order. The points are "before" and "after" of begin, write, commit and send.
+SIGTERM hands over in order. On its own output the nursery says `born <pid>`, for each order, and
+`dead <pid> <exit code>`. The points are "before" and "after" of begin, write, commit and send.
 """
 
 from __future__ import annotations
@@ -23,23 +24,28 @@ import os
 import signal
 import sqlite3
 import sys
+import traceback
+from contextlib import suppress
 from functools import partial
 
 from reconnect.coordinator import Coordinator
 from reconnect.core.notices import Ended, Paused
-from reconnect.errors import ReconnectError
+from reconnect.errors import LocalProtocolError, ReconnectError
 from reconnect.policy import Policy
 from reconnect.runtimes import AsyncioRuntime
 from reconnect.stores.sqlite import SQLiteStore
 
-LINE_MAX = 1 << 20
 STATEMENTS = {
     "BEGIN": "begin",
     "INSERT INTO records": "write",
     "DELETE FROM records WHERE session": "write",
     "COMMIT": "commit",
 }
-POINTS = [f"{when} {what}" for what in ("begin", "write", "commit", "send") for when in ("before", "after")]
+POINTS = [
+    f"{when} {what}"
+    for what in ("begin", "write", "commit", "send")
+    for when in ("before", "after")
+]
 
 
 class Fate:
@@ -72,21 +78,41 @@ class MortalConnection(sqlite3.Connection):
         return cursor
 
 
-class SocketSignaling:
-    """All control links over one socket."""
+class SocketSignaling(asyncio.Protocol):
+    """All control links, and orders, over one socket; what comes is heard in front of any timer."""
 
-    def __init__(self, writer: asyncio.StreamWriter, fate: Fate) -> None:
+    def __init__(self, fate: Fate) -> None:
         self.runtime = AsyncioRuntime()
-        self.writer = writer
         self.fate = fate
         self.hears = None
+        self.obey = None
+        self._rest = b""
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+
+    def data_received(self, data) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._line(json.loads(line))
+
+    def _line(self, line: dict) -> None:
+        match line:
+            case {"opened": conn}:
+                self.hears.opened(conn)
+            case {"closed": conn}:
+                self.hears.closed(conn)
+            case {"conn": conn, "says": message}:
+                self.hears.received(conn, message)
+            case order:
+                self.obey(order)
 
     def start(self, hears) -> None:
         self.hears = hears
 
     def say(self, **line) -> None:
         """The system has it when this returns: the lines are short, and the parent reads them."""
-        self.writer.write(json.dumps(line).encode() + b"\n")
+        self.transport.write(json.dumps(line).encode() + b"\n")
 
     def send(self, conn, message) -> None:
         self.fate.at("before send")
@@ -98,31 +124,29 @@ class SocketSignaling:
 
 
 async def live(order: dict) -> None:
-    reader, writer = await asyncio.open_unix_connection(order["socket"], limit=LINE_MAX)
     fate = Fate(order.get("point"), order.get("times", 1))
     MortalConnection.fate = fate
     sqlite3.connect = partial(sqlite3.connect, factory=MortalConnection)
-    signaling = SocketSignaling(writer, fate)
+    signaling = SocketSignaling(fate)
+    await asyncio.get_running_loop().create_unix_connection(lambda: signaling, order["socket"])
     try:
         store = SQLiteStore(order["path"], takeover_after=order.get("takeover_after", 10.0))
     except ReconnectError as error:
         signaling.say(refused=type(error).__name__, detail=str(error))
     else:
-        coordinator = Coordinator(
-            signaling=signaling,
-            store=store,
-            policy=Policy(**order.get("policy", {})),
-            on_notice=partial(tell, signaling),
-        )
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, coordinator.close)
-        signaling.say(up=os.getpid())
-        obeying = asyncio.create_task(obey(coordinator, signaling, reader))
-        await coordinator.closed()
-        obeying.cancel()
-        signaling.say(gone="closed")
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
+        await serve(signaling, store, Policy(**order["policy"]))
+    signaling.transport.close()  # which sends what is left
+
+
+async def serve(signaling: SocketSignaling, store: SQLiteStore, policy: Policy) -> None:
+    coordinator = Coordinator(
+        signaling=signaling, store=store, policy=policy, on_notice=partial(tell, signaling)
+    )
+    signaling.obey = partial(obey, coordinator, signaling)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, coordinator.close)
+    signaling.say(up=True)
+    await coordinator.closed()
+    signaling.say(gone="closed")
 
 
 def tell(signaling: SocketSignaling, session, notice) -> None:
@@ -135,24 +159,15 @@ def tell(signaling: SocketSignaling, session, notice) -> None:
             pass
 
 
-async def obey(coordinator: Coordinator, signaling: SocketSignaling, reader) -> None:
-    hears = signaling.hears
-    while text := await reader.readline():
-        match json.loads(text):
-            case {"opened": conn}:
-                hears.opened(conn)
-            case {"closed": conn}:
-                hears.closed(conn)
-            case {"conn": conn, "says": message}:
-                hears.received(conn, message)
+def obey(coordinator: Coordinator, signaling: SocketSignaling, order: dict) -> None:
+    with suppress(LocalProtocolError):  # the parent cannot know how far we were
+        match order:
             case {"open": session, "players": players}:
                 coordinator.open(players, id=session, data={"table": session})
-            case {"invite": [session, player]}:
-                if handle := coordinator.get(session):
-                    signaling.say(token=[session, player, handle.invite(player)])
-            case {"end": [session, reason]}:
-                if handle := coordinator.get(session):
-                    handle.end(reason)
+            case {"invite": [session, player]} if handle := coordinator.get(session):
+                signaling.say(token=[session, player, handle.invite(player)])
+            case {"end": [session, reason]} if handle := coordinator.get(session):
+                handle.end(reason)
 
 
 def child(order: dict) -> None:
@@ -162,15 +177,30 @@ def child(order: dict) -> None:
     try:
         asyncio.run(live(order))
         code = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
 
+def say(line: str) -> None:
+    """In one piece, even from the middle of something else."""
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
+def bury(*_) -> None:
+    """Say how they ended: the signal as a negative number, as subprocess does."""
+    with suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            say(f"dead {found[0]} {os.waitstatus_to_exitcode(found[1])}")
+
+
 def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    signal.signal(signal.SIGCHLD, bury)
     for line in sys.stdin:
-        if os.fork() == 0:
+        if (pid := os.fork()) == 0:
             child(json.loads(line))
+        say(f"born {pid}")
 
 
 if __name__ == "__main__":

@@ -369,6 +369,12 @@ def test_a_closed_store_does_nothing_and_says_so(store):
     assert not [one for one in threading.enumerate() if one.name == "reconnect-sqlite"]
 
 
+def test_closing_releases_the_store(store):
+    """In so many words, for those who cannot see that the process is gone; the epoch stays."""
+    store.close()
+    assert raw(store, "SELECT id, epoch, locked_on FROM owner") == [(None, 1, None)]
+
+
 def test_what_was_asked_for_before_the_close_is_done(home):
     """Saves that still wait are durable when `close` returns; later ones raise."""
     store = home.store

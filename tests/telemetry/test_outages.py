@@ -1,105 +1,248 @@
-"""One record for each outage, whoever reports it."""
+"""One record for each outage of each session, live, across restarts, and bounded."""
 
-import json
+from pathlib import Path
 
 import pytest
 
 from reconnect import Policy, Reason
-from reconnect.telemetry import outages as module
+from reconnect.core.notices import Connected, Paused
+from reconnect.telemetry.cause import Finding, OutageCause
+from reconnect.telemetry.evidence import Clue
 from reconnect.telemetry.outages import Outages
-from tests.games import Game
+from reconnect.telemetry.recorder import Recorders
+from reconnect.telemetry.replay import replay
+from reconnect.telemetry.trace import TraceWriter
+from tests.by_hand import House
+from tests.telemetry.scenes import BIRTH, Scene
 
 
 def test_an_outage_is_recorded_from_its_cause_to_its_end():
-    """Two players lose each other: one record, with what both saw, and how it was mended."""
-    outages = Outages()
-    game = Game(recorder=outages)
-    game.run(2)
-    game.network.cut("alice", "bob", fresh=True)
-    game.run(3)
-    game.network.mend("alice", "bob")
-    game.run(3)
-    (outage,) = outages.of(game.session.id)
-    assert (outage.number, outage.cause, outage.outcome) == (1, "link_lost", "connected")
-    assert outage.missing == ()
+    """Two players lose each other: what both saw, how it was mended, and how long it took."""
+    scene = Scene("alice", "bob")
+    cut_at = BIRTH + scene.runtime.now()
+    scene.network.cut("alice", "bob", fresh=True)
+    scene.run(4)
+    scene.network.mend("alice", "bob")
+    scene.recover()
+    outage = scene.outage_now
+    assert (outage.number, outage.said, outage.outcome) == (1, "link_lost", "connected")
+    assert outage.started_at == pytest.approx(cut_at + 1.0, abs=0.3)
     assert outage.halted_s is not None
     assert outage.resumed_s is not None
     assert outage.paused_s is not None
     assert 0 <= outage.halted_s < outage.resumed_s < outage.paused_s
-    lost = {seen.player: seen.data for seen in outage.seen if seen.kind == "link_lost"}
-    assert lost["alice"]["peer"] == "bob"
-    assert lost["bob"]["peer"] == "alice"
-    assert all(isinstance(data["silent_ms"], int) for data in lost.values())
-    assert [seen.data["outcome"] for seen in outage.attempts][-1] == "success"
-    mended = [seen for seen in outage.seen if seen.kind == "link_mended"]
-    assert {seen.data["method"] for seen in mended} <= {"restart", "rebuild"}
+    ends = sorted((one.player, one.peer) for one in outage.losses)
+    assert ends == [("alice", "bob"), ("bob", "alice")]
+    assert all(one.seconds("silent_ms") >= 1.0 for one in outage.losses)
+    assert all(one.flag("channel") and one.word("ice") == "connected" for one in outage.losses)
+    *failed, last = outage.attempts
+    assert {one.outcome for one in failed} <= {"timeout", "failed"}
+    assert (last.outcome, last.kind, last.number) == ("success", outage.method, len(failed) + 1)
+    assert outage.started_at <= last.started_at
+    assert last.started_at + last.duration_s <= outage.ended_at
 
 
 def test_the_pauses_add_up():
-    """The lengths of the records are the session's own total."""
-    outages = Outages()
-    game = Game(recorder=outages)
-    game.run(2)
-    for _ in range(3):
-        game.network.cut("alice", "bob")
-        game.run(2.5)
-        game.network.mend("alice", "bob")
-        game.run(2)
-    lengths = [outage.paused_s for outage in outages.of(game.session.id)]
-    assert len(lengths) == 3
-    assert sum(length or 0.0 for length in lengths) == pytest.approx(game.session.paused_total)
+    """The lengths of the records are the session's own total, and each client's own notices."""
+    scene = Scene()
+    for player in ("bob", "carol", "bob"):
+        scene.outage(player)
+    account = scene.outages.account("game")
+    assert account is not None
+    lengths = [outage.paused_s or 0.0 for outage in account.outages]
+    assert sum(lengths) == pytest.approx(scene.session.paused_total, abs=1e-9)
+    assert account.paused_s == scene.session.paused_total
+    assert account.number == scene.session.outages == len(lengths) == 3
+    assert account.attempts == sum(len(outage.attempts) for outage in account.outages)
+    for player in scene.players.values():
+        told = [one.paused for one in player.heard if isinstance(one, Connected)]
+        assert told == [0.0, *(pytest.approx(length, abs=0.001) for length in lengths)]
+        numbers = [one.outage for one in player.heard if isinstance(one, Paused)]
+        assert set(numbers) <= {0, 1, 2, 3}
 
 
-def test_who_is_missing_is_what_the_coordinator_knows():
-    """Of three players the one without a control link is named, not the one who reported."""
-    outages = Outages()
-    game = Game("alice", "bob", "carol", recorder=outages, policy=Policy(outage_timeout=12))
-    game.run(2)
-    game.network.cut("carol")
-    game.network.cut_control("carol", half_open=True)
-    game.run(20)
-    (outage,) = outages.of(game.session.id)
-    assert outage.missing == ("carol",)
+def test_a_client_that_is_paused_by_the_others_hears_the_number():
+    """A client that has noticed by itself could only guess it, and says 0."""
+    scene = Scene()
+    scene.outage("bob")
+    scene.outage("bob")
+    heard = {
+        name: [one.outage for one in player.heard if isinstance(one, Paused)]
+        for name, player in scene.players.items()
+    }
+    assert heard["carol"] == [1, 2]
+
+
+def test_facts_told_twice_count_once():
+    """What was reported on a connection that died is reported again on the next one."""
+    scene = Scene()
+    scene.network.cut("alice", "bob")
+    scene.network.cut_control("alice", half_open=True)
+    scene.run(8)
+    scene.network.mend_control("alice")
+    scene.network.mend("alice", "bob")
+    scene.recover()
+    outage = scene.outage_now
+    assert [one.player for one in outage.losses].count("alice") == 1
+    pieces = [(one.at, one.kind, one.player, str(one.data)) for one in outage.evidence]
+    assert len(pieces) == len(set(pieces))
+
+
+def test_a_player_who_comes_back_too_late_still_tells():
+    """The game ended without carol, who saw it coming: her facts come with her."""
+    scene = Scene(policy=Policy(outage_timeout=12))
+    scene.network.unplug("carol")
+    scene.run(15)
+    outage = scene.outage_now
     assert outage.outcome == Reason.TIMEOUT
+    assert {one.player for one in outage.losses} == {"alice", "bob"}
+    scene.network.plug("carol")
+    scene.run(10)
+    assert {one.player for one in outage.losses} == {"alice", "bob", "carol"}
+    assert outage.finding == Finding(OutageCause.PLAYER_LOST, ("carol",))
+    assert outage.missing == ("carol",)
 
 
-def test_a_fact_that_is_told_twice_is_kept_once():
-    """Reports are repeated until they are acknowledged; their facts are not counted again."""
+# -- restarts ------------------------------------------------------------------------------------
+
+
+def test_a_restart_in_the_middle_goes_on_with_the_record_of_the_trace(tmp_path: Path):
+    """The process that follows lives through the trace, and goes on where the other was killed."""
+    path = tmp_path / "trace.jsonl"
+    first = Outages()
+    scene = Scene(recorder=Recorders(first, TraceWriter(path)))
+    scene.outage("bob")
+    scene.network.cut("alice", "carol")
+    scene.run(3)
+    scene.kill()
+    scene.run(2)
+    second = Outages()
+    replay(path, recorder=second)
+    assert [one.to_json() for one in second.outages] == [one.to_json() for one in first.outages]
+    scene.restart(Recorders(second, TraceWriter(path)))
+    scene.run(2)
+    scene.network.mend("alice", "carol")
+    scene.recover()
+    one, other = second.of("game")
+    assert (one.restarts, other.restarts) == (0, 1)
+    assert (other.number, other.outcome, other.said) == (2, "connected", "link_lost")
+    assert other.finding == Finding(OutageCause.LINK_LOST)
+    assert (other.links, other.missing) == ((("alice", "carol"),), ())
+    assert len(other.losses) == 2
+    lengths = [outage.paused_s or 0.0 for outage in second.of("game")]
+    assert sum(lengths) == pytest.approx(scene.session.paused_total, abs=1e-5)
+    scene.coordinator.close()
+    again = Outages()
+    replay(path, recorder=again)
+    assert [one.to_json() for one in again.outages] == [one.to_json() for one in second.outages]
+
+
+def test_a_restart_in_the_middle_goes_on_with_what_the_store_has():
+    """Without a trace what was told before is lost: the cause. Number, start and sums are not."""
+    first, second = Outages(), Outages()
+    scene = Scene(recorder=first)
+    scene.outage("bob")
+    scene.network.cut("alice", "carol")
+    scene.run(3)
+    scene.kill()
+    scene.run(2)
+    scene.restart(second)
+    scene.run(2)
+    scene.network.mend("alice", "carol")
+    scene.recover()
+    (before,) = [one for one in first.of("game") if one.outcome is None]
+    (after,) = second.of("game")
+    assert (after.number, after.restarts, after.outcome) == (2, 1, "connected")
+    assert after.started_at == pytest.approx(before.started_at, abs=1e-5)
+    assert (before.finding.cause, after.finding.cause) == ("link_lost", "unknown")
+    assert after.said == "link_lost"
+    account = second.account("game")
+    assert account is not None
+    assert (account.number, account.paused_s) == (2, scene.session.paused_total)
+
+
+def test_a_coordinator_that_comes_back_late_is_the_cause():
+    """Nobody lost anybody; the leases ran out, because nobody was there to renew them."""
+    scene = Scene()
+    scene.kill()
+    scene.run(12)
+    scene.restart(second := Outages())
+    scene.recover()
+    (outage,) = second.of("game")
+    assert outage.finding == Finding(OutageCause.RESTARTED)
+    assert outage.missing == ()
+
+
+def test_who_does_not_come_back_to_a_coordinator_is_missing():
+    """The others have found it again, so carol could have."""
+    scene = Scene()
+    scene.kill()
+    scene.network.cut_control("carol")
+    scene.run(1)
+    scene.restart(second := Outages())
+    scene.run(20)
+    scene.network.mend_control("carol")
+    scene.recover()
+    (outage,) = second.of("game")
+    assert outage.finding == Finding(OutageCause.CONTROL_LOST, ("carol",))
+    assert outage.missing == ("carol",)
+
+
+def test_a_quick_restart_is_no_outage():
+    """The players come back before anybody would have been paused."""
+    scene = Scene()
+    scene.kill()
+    scene.run(0.5)
+    scene.restart(second := Outages())
+    scene.run(15)
+    assert second.of("game") == []
+    assert scene.session.state == "connected"
+
+
+# -- bounds --------------------------------------------------------------------------------------
+
+
+def test_sessions_that_have_ended_are_kept_for_a_while():
+    """The latest ended ones; of those that live, each."""
+    outages = Outages(ended_max=2)
+    house = House(recorder=outages)
+    handles = [house.coordinator.open(["ann", "ben"], id=name) for name in "abcde"]
+    late = house.client(handles[1], "ann")
+    for handle in (handles[1], handles[0], handles[3]):
+        handle.end("won")
+    assert [account.session for account in outages.accounts()] == ["a", "c", "d", "e"]
+    assert (outages.forgotten, outages.account("b"), outages.of("b")) == (1, None, [])
+    late.claim()  # changes nothing any more
+    assert outages.account("b") is None
+
+
+def test_an_id_may_be_used_again():
+    """The session of today has nothing of yesterday's."""
     outages = Outages()
-    game = Game(recorder=outages)
-    game.run(2)
-    game.network.cut("alice", "bob")
-    game.network.cut_control("alice", half_open=True)
-    game.run(8)
-    game.network.mend_control("alice")
-    game.network.mend("alice", "bob")
-    game.run(4)
-    (outage,) = outages.of(game.session.id)
-    told = [(seen.player, seen.generation, seen.n) for seen in outage.seen]
-    assert len(told) == len(set(told))
-    assert [seen.player for seen in outage.seen if seen.kind == "link_lost"].count("alice") == 1
+    house = House(recorder=outages, policy=Policy(outage_timeout=12, retention=5))
+    house.coordinator.open(["ann", "ben"], id="daily").end("won")
+    first = outages.account("daily")
+    house.run(6)
+    house.coordinator.open(["ann", "ben", "cas"], id="daily")
+    second = outages.account("daily")
+    assert first is not None
+    assert second is not None
+    assert (first.reason, second.reason) == ("won", None)
+    assert second.players == ("ann", "ben", "cas")
 
 
-def test_the_record_is_json():
-    """Everything in a record can be written down."""
-    outages = Outages()
-    game = Game(recorder=outages)
-    game.run(2)
-    game.network.cut("alice", "bob")
-    game.run(3)
-    assert json.loads(json.dumps(outages.outages[0].to_json()))["outcome"] is None
-
-
-def test_records_are_bounded(monkeypatch: pytest.MonkeyPatch):
-    """Of too many outages the oldest are thrown away, and counted."""
-    monkeypatch.setattr(module, "OUTAGES_MAX", 2)
-    outages = Outages()
-    game = Game(recorder=outages)
-    game.run(2)
-    for _ in range(3):
-        game.network.cut("alice", "bob")
-        game.run(2.5)
-        game.network.mend("alice", "bob")
-        game.run(2)
-    assert [outage.number for outage in outages.outages] == [2, 3]
-    assert outages.lost == 1
+def test_what_is_told_of_a_session_is_in_the_order_of_time():
+    """Evidence of both ends and of the coordinator makes one story."""
+    scene = Scene()
+    scene.network.unplug("carol")
+    scene.run(6)
+    scene.network.plug("carol")
+    scene.recover()
+    kinds = [one.kind for one in scene.outage_now.evidence]
+    for earlier, later in (
+        (Clue.LINK_LOST, Clue.DETACHED),
+        (Clue.PAUSED, Clue.DETACHED),
+        (Clue.DETACHED, Clue.ATTACHED),
+        (Clue.ATTACHED, Clue.AWAY),
+    ):
+        assert kinds.index(earlier) < kinds.index(later)

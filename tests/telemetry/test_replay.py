@@ -9,8 +9,8 @@ from reconnect import Policy
 from reconnect.stores.memory import MemoryStore
 from reconnect.telemetry.outages import Outages
 from reconnect.telemetry.recorder import Recorders
-from reconnect.telemetry.replay import replay
-from reconnect.telemetry.trace import TraceError, TraceWriter
+from reconnect.telemetry.replay import DoesNotFollow, replay
+from reconnect.telemetry.trace import TraceWriter
 from tests.games import Game
 
 
@@ -93,7 +93,7 @@ def test_a_changed_trace_is_noticed(tmp_path: Path):
     number = next(n for n, line in enumerate(lines) if json.loads(line).get("state") == "connected")
     forged = {**json.loads(lines[number]), "state": "resumed"}
     path.write_text("\n".join([*lines[:number], json.dumps(forged), *lines[number + 1 :]]) + "\n")
-    with pytest.raises(TraceError, match="its events lead to") as caught:
+    with pytest.raises(DoesNotFollow, match="its events lead to") as caught:
         replay(path)
     assert caught.value.line == number + 1
 
@@ -104,5 +104,25 @@ def test_an_event_before_the_beginning_is_an_error(tmp_path: Path):
     play(path)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
-    with pytest.raises(TraceError, match="has not begun"):
+    with pytest.raises(DoesNotFollow, match="has not begun"):
+        replay(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("report", {"player": "zoe"}, "'zoe' is not a player"),
+        ("time", {"is": "end", "reason": "again"}, "has ended"),
+    ],
+)
+def test_an_event_that_could_not_be_does_not_follow(tmp_path: Path, kind, change, said):
+    """What the session itself refuses never was."""
+    path = tmp_path / "trace.jsonl"
+    play(path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    last = next(one for one in reversed(lines) if one.get("event", {}).get("is") == kind)
+    last["event"] |= change
+    with path.open("a") as file:
+        file.write(json.dumps(last) + "\n")
+    with pytest.raises(DoesNotFollow, match=said):
         replay(path)
