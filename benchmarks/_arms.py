@@ -111,8 +111,8 @@ class Stock:
         return self._channel is not None
 
     def send(self, number: int) -> None:
-        if self._is_open:
-            self._channel.send(str(number))
+        if channel := self._open_channel:
+            channel.send(str(number))
 
     def receive(self) -> list[int]:
         taken, self._inbox = self._inbox, []
@@ -127,8 +127,9 @@ class Stock:
             await self._pc.close()
 
     @property
-    def _is_open(self) -> bool:
-        return self._channel is not None and self._channel.readyState == "open"
+    def _open_channel(self) -> RTCDataChannel | None:
+        channel = self._channel
+        return channel if channel is not None and channel.readyState == "open" else None
 
     # -- the relay -------------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ class Stock:
             await pc.setRemoteDescription(RTCSessionDescription(text, kind))
             await pc.setLocalDescription(await pc.createAnswer())
             await self._tell("answer", pc.localDescription.sdp)
-        elif kind == "answer" and self._pc.signalingState == "have-local-offer":
+        elif self._pc is not None and self._pc.signalingState == "have-local-offer":
             await self._pc.setRemoteDescription(RTCSessionDescription(text, kind))
 
     # -- the connection --------------------------------------------------------------------------
@@ -198,8 +199,8 @@ class ByHand(Stock):
         return self._playing
 
     def send(self, number: int) -> None:
-        if self._is_open:
-            self._channel.send(str(number))
+        if channel := self._open_channel:
+            channel.send(str(number))
         else:
             self._unsent.append(number)
 
@@ -211,9 +212,9 @@ class ByHand(Stock):
         beat_at = 0.0
         while True:
             now = time.monotonic()
-            if self._is_open and now >= beat_at:
+            if (channel := self._open_channel) and now >= beat_at:
                 beat_at = now + HEARTBEAT
-                self._channel.send(BEAT)
+                channel.send(BEAT)
             if self._playing and now - self._heard_at > SILENCE_MAX:
                 self._pause()
                 await self._tell("pause")

@@ -33,7 +33,7 @@ class Web(uvicorn.Server):
 @asynccontextmanager
 async def serving(sio: socketio.AsyncServer) -> AsyncIterator[int]:
     """Serve on a free port of 127.0.0.1, which is given."""
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
     listener.bind((LOOPBACK, 0))
     config = uvicorn.Config(
         socketio.ASGIApp(sio), log_level="error", lifespan="off", timeout_graceful_shutdown=1

@@ -12,6 +12,7 @@ from reconnect import Coordinator, Policy
 from reconnect.core.decode import decode_from_client
 from reconnect.core.effects import Send
 from reconnect.core.events import ReportArrived
+from reconnect.core.messages import Report
 from reconnect.core.session import Session
 from reconnect.core.table import State
 from reconnect.core.wire import encode
@@ -118,6 +119,7 @@ class Core:
     def receive(self, player: int, message: Json) -> None:
         session = self._sessions[player // SEATS]
         heard = decode_from_client(message)
+        assert isinstance(heard, Report)
         event = ReportArrived(player, NAMES[player % SEATS], heard)
         for effect in session.handle(event, now=self._now):
             if isinstance(effect, Send):

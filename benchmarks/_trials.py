@@ -6,11 +6,11 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from math import inf
-from typing import Literal
 
 from _arms import ARMS
 from _game import Books, Game
 from _lab import LOOPBACK, PLAYERS, Lab, until
+from _measure import OURS
 from _processes import Remote
 from attrs import define
 
@@ -85,7 +85,7 @@ class Start:
     told: float
 
 
-async def starts(lab: Lab, arm: str, *, delays: tuple[float, float], runs: int) -> list[Start]:
+async def starts(lab: Lab, *, delays: tuple[float, float], runs: int) -> list[Start]:
     """Pause and resume again and again, with so many seconds on the way to each player."""
     found: list[Start] = []
     async with AsyncExitStack() as stack:
@@ -93,17 +93,16 @@ async def starts(lab: Lab, arm: str, *, delays: tuple[float, float], runs: int) 
         remotes: list[Remote] = []
         for player, delay in zip(PLAYERS, delays, strict=True):
             seat = table.seats[player]
-            for url in ("url", "relay_url"):
-                seat[url] = await _through_proxy(stack, seat[url], delay)
+            seat["url"] = await _through_proxy(stack, seat["url"], delay)
             remotes.append(await stack.enter_async_context(Remote.spawned()))
-            remotes[-1].play(arm, seat)
-        await _all_play(arm, remotes)
+            remotes[-1].play(OURS, seat)
+        await _all_play(OURS, remotes)
         for _ in range(runs):
             await asyncio.sleep(BEFORE)
             table.path.cut(*PLAYERS)
             await until(lambda: not any(one.log.playing for one in remotes), within=PATIENCE)
             table.path.mend(*PLAYERS)
-            await _all_play(arm, remotes)
+            await _all_play(OURS, remotes)
             one, other = (remote.log for remote in remotes)
             found.append(
                 Start(abs(one.starts[-1] - other.starts[-1]), abs(one.told[-1] - other.told[-1]))
@@ -111,7 +110,7 @@ async def starts(lab: Lab, arm: str, *, delays: tuple[float, float], runs: int) 
     return found
 
 
-async def reload(lab: Lab, arm: str, *, how: Literal["close", "kill"]) -> float:
+async def reload(lab: Lab, arm: str, *, how: str) -> float:
     """Seconds until all play again after one program ended and another took its place.
 
     `close` is an orderly end, `kill` one without a word. The new program is there already, as

@@ -117,7 +117,8 @@ NEEDED = "attrs, transitions, structlog"
 
 def imports(chosen: argparse.Namespace) -> list[Row]:
     """P9: in fresh interpreters, ours and what it is built on in turn."""
-    ours, needed = [], []
+    ours: list[float] = []
+    needed: list[float] = []
     with TemporaryDirectory() as compiled:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -8,7 +8,7 @@ few minutes are played with aiortc over a path that loses as many, to see whethe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
@@ -85,7 +85,7 @@ def detection(busy: bool, limit: float, cuts: int) -> float:
 
 
 def curve(
-    conditions: Iterable[Conditions], some: list[float], share: float, jobs: int
+    conditions: Iterable[Conditions], some: Sequence[float], share: float, jobs: int
 ) -> list[Cell]:
     """A cell for each of the conditions and each limit."""
     cells = []

@@ -80,11 +80,13 @@ class Reception:
 
     def opened(self, conn: Hashable) -> None:
         with self._runtime.lock:
-            if self._closed:
-                return
             now = self._runtime.now()
             connection = self._seats.add(conn, now=now)
-            self._wheel.arm(connection.number, now + ATTACH_TIMEOUT)
+            if self._closed:
+                # who is left without an answer dials again only when the silence is long enough
+                self._seats.hang_up(connection, session="")
+            else:
+                self._wheel.arm(connection.number, now + ATTACH_TIMEOUT)
 
     def received(self, conn: Hashable, message: Any) -> None:
         with self._runtime.lock:

@@ -81,7 +81,7 @@ class Game:
         options.setdefault("resync", Nothing())
         links = self.network.links(player) if policy.topology.peer_to_peer else None
         client = Client(
-            signaling=self.network.client(player),
+            signaling=self.network.client(player, runtime=self.runtime),
             links=links,
             session=self.session.id,
             player=player,

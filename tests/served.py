@@ -1,4 +1,4 @@
-"""A whole game whose server is a process of its own: it can be stopped, killed and started again."""
+"""A whole game whose server is a process of its own: stopped, killed, and started again."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from typing import Any
 from reconnect import Coordinator
 from reconnect.core.outlook import Play
 from reconnect.core.table import State
+from reconnect.policy import Topology
 from reconnect.ports import Store
 from reconnect.stores.memory import MemoryStore
 from reconnect.testing.virtual import VirtualProcess
 from tests.by_hand import BIRTH
-from tests.games import STEP, Game
+from tests.games import STEP, Game, Player
 
 
 class BlockingStore(MemoryStore):
     """Keeps everything through the lives of its coordinators, and is used as a disk is."""
 
     blocking = True
+
+
+class Viewer(Player):
+    """A program that shows what the server's own loop plays."""
+
+    def turn(self, now: float) -> None:
+        self.heard += self.client.notices()
+        if self.client.playing:
+            self.steps.append(now)
 
 
 class ServedGame(Game):
@@ -36,6 +46,11 @@ class ServedGame(Game):
         self.store = self._options.setdefault("store", BlockingStore())
         self.server = self.network.signaling.runtime = self.process()
         return super().serve(**self._options)
+
+    def join(self, player: str, token: str | None = None, **options: Any) -> Player:
+        one = super().join(player, token, **options)
+        shows = self.coordinator.policy.topology is Topology.SERVER
+        return Viewer(one.client) if shows else one
 
     def process(self) -> VirtualProcess:
         """What the server runs on."""
@@ -57,8 +72,8 @@ class ServedGame(Game):
     def stop(self) -> None:
         """The server's process ends in order."""
         self.coordinator.close()
-        self.run(1.0)
-        assert self.coordinator._closed.done()
+        while not self.coordinator._closed.done():
+            self.run(STEP)
         self._unplug()
 
     def _unplug(self) -> None:
@@ -74,6 +89,17 @@ class ServedGame(Game):
             self.told += self.session.notices()
             for player in self.players.values():
                 player.turn(self.runtime.now())
+
+    def run_until_all_play(self, *, within: float) -> None:
+        """Let time pass until everybody plays, and for a second more."""
+        ends_at = self.runtime.now() + within
+        while self.runtime.now() < ends_at and not self._all_play():
+            self.run(STEP)
+        self.run(1.0)
+        assert self.all_playing
+
+    def _all_play(self) -> bool:
+        return all(player.client.playing for player in self.players.values())
 
     def _look(self) -> bool:
         record = self.session._record

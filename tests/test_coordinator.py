@@ -562,6 +562,21 @@ def test_a_closed_coordinator_takes_no_orders_and_hears_nothing():
     assert handle.state is State.CONNECTED
 
 
+def test_who_dials_a_closed_coordinator_is_hung_up():
+    """It dials again, and may find the next one, rather than wait for an answer in vain."""
+    house = House()
+    _, (ann, ben) = house.game()
+    house.coordinator.close()
+    house.settle()
+    ann.claim()
+    assert ann.closings == ["closed"]
+    assert house.coordinator.stats()["connections"] == 0
+    house.start()
+    ann.claim()
+    ben.claim()
+    assert ann.view["state"] == ben.view["state"] == "connected"
+
+
 def test_close_waits_for_what_was_ordered():
     """An end that is being saved is saved, and the players are told before the good bye."""
     house = House(store=FaultyStore(blocking=True))

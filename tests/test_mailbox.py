@@ -161,12 +161,14 @@ def test_a_heartbeat_is_saved_nowhere():
 def test_reports_beyond_the_bound_are_thrown_away_and_counted():
     """A flood during a save costs a bounded amount of memory; the next report says it all."""
     house = slow()
-    handle, (ann, ben) = house.game()
+    handle, (ann, *others) = house.game("ann", "ben", "cid", "dan", "eve", "fay")
     house.runtime.hangs = True
     ann.report("halted", 2)
-    for _ in range(WAITING_MAX + 7):
-        ben.line.send(ben.report_with())
+    for n in range(WAITING_MAX + 7):
+        hand = others[n % len(others)]
+        hand.line.send(hand.report_with())
     house.run(0.1)
+    ben = others[0]
     ben.hang_up()
     assert house.coordinator.stats()["overflowed"] == 7
     house.runtime.release()

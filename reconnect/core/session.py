@@ -410,3 +410,4 @@ class Session(Standing):
     def _turn_away(self, turn: _Turn, conn: int, report: Report, reason: Reason) -> None:
         turn.personal.append(Send(conn, self.final_view(report, reason)))
         turn.closes.append(conn)
+        self._closed(turn, conn)

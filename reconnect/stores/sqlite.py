@@ -51,6 +51,8 @@ class SQLiteStore:
     Every call raises `StoreError` where the database cannot do what is asked. A record that
     cannot be read is left out by `load_all` and logged; a day after its session was to be
     forgotten it is removed. Calls may come from any thread, and wait for the disk.
+
+    `wall` gives seconds since the epoch; only tests need another.
     """
 
     blocking = True
@@ -62,11 +64,13 @@ class SQLiteStore:
         owner: str | None = None,
         takeover_after: float = TAKEOVER_AFTER,
         logger: Any = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         if str(path) in ("", ":memory:"):
             raise LocalProtocolError("an SQLiteStore needs a file; MemoryStore needs none")
         self.path = Path(path).resolve()
         self._log = quiet(logger).bind(store=self.path.name)
+        self._wall = wall
         self._connection = connect(self.path)
         self._ownership = Ownership(
             self._connection,
@@ -118,7 +122,7 @@ class SQLiteStore:
     def load_all(self) -> Iterable[Record]:
         """All records that can be read, in the order of their first saves."""
         records = []
-        for session, text in self._do(partial(_all, now=time.time())):
+        for session, text in self._do(partial(_all, now=self._wall())):
             try:
                 records.append(record_of(session, text))
             except StoreError as error:

@@ -8,7 +8,6 @@ waited to be handled, less how long ago the client says it was.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from math import inf
 from typing import Any
@@ -62,7 +61,7 @@ class Account:
     """Rises with everything that changes a record."""
     _open: Outage | None = None
     _connected_at: float = -inf
-    _early: dict[tuple[str | None, Teller], deque[Evidence]] = field(factory=dict)
+    _early: dict[tuple[str | None, Teller], list[Evidence]] = field(factory=dict)
     _hidden: dict[str, Evidence] = field(factory=dict)
     """Whose page is in the background."""
     _told: dict[str, tuple[int, int]] = field(factory=dict)
@@ -100,8 +99,8 @@ class Account:
         policy = session.policy
         self._loaded_at = at
         self._found_by = at + policy.silence_timeout + policy.control_grace_period
-        going_on = session.outage_started_at is not None
-        if self._open is not None and not (going_on and self._open.number == session.outages):
+        number = None if session.outage_started_at is None else session.outages
+        if self._open is not None and self._open.number != number:
             # its end was saved, and nobody was told before the process or the save broke down
             outcome = session.reason if session.state is State.ENDED else State.CONNECTED
             self._close(session, at, session.paused_total - self.paused_s, outcome or "")
@@ -122,8 +121,7 @@ class Account:
         report = event if isinstance(event, ReportArrived) else None
         if report is not None:
             self._look_who_is_new(session, report.player, now)
-            frame = session.members[report.player].frame
-            self._frames[report.player] = max(frame, self._frames.get(report.player, 0))
+            self._look_how_far(session, report.player)
         for effect in effects:
             if isinstance(effect, Tell):
                 self._noticed(session, effect.notice, event, now)
@@ -178,6 +176,7 @@ class Account:
         outage.paused_s = length
         outage.outcome = str(outcome)
         self._open = None
+        self._connected_at = outage.ended_at
         self.revision += 1
 
     def _noticed(self, session: Session, notice: Notice, event: SessionEvent, now: float) -> None:
@@ -190,9 +189,9 @@ class Account:
                 self._open.frame = self._slowest(session)
             case Resumed() if self._open is not None:
                 self._open.resumed_s = at - self._open.started_at
+            case Connected() if self._open is not None:
+                self._close(session, at, session.last_outage, State.CONNECTED)
             case Connected():
-                if self._open is not None:
-                    self._close(session, at, session.last_outage, State.CONNECTED)
                 self._connected_at = at
             case Ended(reason) if self._open is not None:
                 self._close(session, at, session.last_outage, reason)
@@ -220,6 +219,11 @@ class Account:
             self._open.pauses += 1
         by = event.player if isinstance(event, ReportArrived) else None
         self._keep(_stop(at, by, notice.cause))
+
+    def _look_how_far(self, session: Session, player: str) -> None:
+        member = session.members[player]
+        if member.seq > 0:  # its client has told
+            self._frames[player] = max(member.frame, self._frames.get(player, 0))
 
     def _slowest(self, session: Session) -> int | None:
         """How far the slowest member has got; None where nobody has said."""
@@ -290,8 +294,7 @@ class Account:
         """Put a piece of evidence to the outage that it belongs to, or may come to belong to."""
         for outage in reversed(self.outages):
             if outage.concerns(one):
-                outage.add(one)
-                self.revision += 1
+                self.revision += outage.add(one)
                 return
             if one.at > outage.ended_at:
                 break
@@ -300,8 +303,9 @@ class Account:
                 return  # older than all there is
         if one.kind is Clue.HIDDEN and one.flag("hidden"):
             return  # waits in a place of its own
-        bringer = (one.player, one.by)
-        self._early.setdefault(bringer, deque(maxlen=EARLY_MAX)).append(one)
+        early = self._early.setdefault((one.player, one.by), [])
+        early.append(one)
+        del early[:-EARLY_MAX]
 
     def to_json(self) -> dict[str, Any]:
         """The account as JSON, without what is said of it elsewhere: session and policy."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from attrs import define, field
@@ -32,8 +32,13 @@ from reconnect.telemetry.provenance import provenance, without_servers
 
 PLAIN_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,99}")
 """An id that can be a file's name everywhere, also where `A` and `a` are one file."""
+LATE_DELAY = 0.2  # s; a client that tells without end costs no more than five files a second
 READABLE = 60  # characters of an id that needs a name of its own
 TIMEOUTS = frozenset({Reason.TIMEOUT, Reason.BUDGET_SPENT})
+
+
+Edition: TypeAlias = tuple[str | None, int]
+"""What tells one state of an account from another: its reason, and its revision."""
 
 
 class NotRecorded(LocalProtocolError, LookupError):
@@ -120,8 +125,9 @@ def _ms(instant: float) -> int:
 class Exporter:
     """A recorder that writes a file for each session into `folder`, as soon as it has ended.
 
-    If more is told of a session after its end, its file is written again. Sessions that go on when
-    the coordinator closes are written if they have had an outage. A file is written whole or not
+    If more is told of a session after its end, its file is written again, with the next event of
+    any session or when the coordinator closes. Sessions that go on then are written if they have
+    had an outage. A file is written whole or not
     at all, and one that this exporter has not written itself is never replaced: the next one for
     the session `game` is `game.2.json`.
 
@@ -134,8 +140,10 @@ class Exporter:
     outages: Outages = field(factory=Outages)
     wall: Callable[[], float] = field(default=time.time, kw_only=True)
     _paths: WeakKeyDictionary[Account, Path] = field(init=False, factory=WeakKeyDictionary)
-    _written: WeakKeyDictionary[Account, int] = field(init=False, factory=WeakKeyDictionary)
-    """The revision of each account that need not be written any more."""
+    _written: WeakKeyDictionary[Account, Edition] = field(init=False, factory=WeakKeyDictionary)
+    """What of each account need not be written any more."""
+    _due: dict[Account, float] = field(init=False, factory=dict)
+    """When an account of a session that has ended is to be written, on the coordinator's clock."""
 
     def __attrs_post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -157,14 +165,14 @@ class Exporter:
         self.outages.began(session, now=now)
         account = self.outages.account(session.id)
         if account is not None and account is not known and account.reason is not None:
-            self._written[account] = account.revision  # its end was written in an earlier process
-        self._write_if_ended(account)
+            self._written[account] = _edition(account)  # by an earlier process
+        self._write_ended(account, now)
 
     def handled(
         self, session: Session, event: SessionEvent, effects: Sequence[SessionEffect], *, now: float
     ) -> None:
         self.outages.handled(session, event, effects, now=now)
-        self._write_if_ended(self.outages.account(session.id))
+        self._write_ended(self.outages.account(session.id), now)
 
     def close(self) -> None:
         """Write what has not been written. Raises the first `OSError`, when all have been tried."""
@@ -173,19 +181,24 @@ class Exporter:
             if account.reason is None and not account.outages:
                 continue
             try:
-                self._write_if_changed(account)
+                if self._changed(account):
+                    self._write(account)
             except OSError as error:
                 errors.append(error)
         if errors:
             raise errors[0]
 
-    def _write_if_ended(self, account: Account | None) -> None:
-        if account is not None and account.reason is not None:
-            self._write_if_changed(account)
+    def _write_ended(self, account: Account | None, now: float) -> None:
+        """Write at the end at once; what comes after it not for each fact that is told."""
+        if account is not None and account.reason is not None and self._changed(account):
+            reason, _ = self._written.get(account, (None, 0))
+            self._due.setdefault(account, now if reason is None else now + LATE_DELAY)
+        for one in [one for one, at in self._due.items() if now >= at]:
+            del self._due[one]  # if it fails, `close` tries again
+            self._write(one)
 
-    def _write_if_changed(self, account: Account) -> None:
-        if self._written.get(account) != account.revision:
-            self._write(account)
+    def _changed(self, account: Account) -> bool:
+        return self._written.get(account) != _edition(account)
 
     def _write(self, account: Account) -> Path:
         path = self._paths.get(account)
@@ -195,8 +208,12 @@ class Exporter:
         unfinished = path.with_name(f".{path.name}.part")
         unfinished.write_text(text + "\n", "utf-8")
         unfinished.replace(path)
-        self._written[account] = account.revision
+        self._written[account] = _edition(account)
         return path
+
+
+def _edition(account: Account) -> Edition:
+    return account.reason, account.revision
 
 
 def _name(session: str) -> str:

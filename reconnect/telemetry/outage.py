@@ -76,14 +76,15 @@ class Outage:
             return self.started_at <= one.began_at <= self.ended_at
         return self.since <= one.at and one.began_at <= self.ended_at
 
-    def add(self, one: Evidence) -> None:
-        """Keep a piece of evidence."""
+    def add(self, one: Evidence) -> bool:
+        """Keep a piece of evidence; False if there is too much of it already."""
         bringer = (one.player, one.by)
         if self._brought[bringer] >= EVIDENCE_MAX:
             self.unkept += 1
-            return
+            return False
         self._brought[bringer] += 1
         self._evidence.append(one)
+        return True
 
     def misses(self, player: str, since: float) -> None:
         """This player has not been there since then."""

@@ -60,7 +60,8 @@ class TcpProxy:
         """End `freeze` and `refuse`; what was held back flows first."""
         self.flowing.set()
         if self._listener is None:
-            self._listener = socket.socket()
+            # without the protocol asyncio leaves Nagle on, and some chunks come 40 ms late
+            self._listener = socket.socket(proto=socket.IPPROTO_TCP)
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._listener.setblocking(False)
             self._listener.bind((LOOPBACK, self.port))

@@ -202,6 +202,7 @@ class Laws(Ear):
         clients = [self.holders.get((one.player, one.gen)) for one in session.in_game]
         match self.k_state:
             case State.RESUMED:
+                assert all(one.conn is not None for one in session.in_game), "resumed, and one away"
                 for client in clients:
                     assert client, "I11: resumed without a member's client"
                     assert epoch in self.promised[client.name], "I11: resumed without a promise"

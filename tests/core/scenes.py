@@ -157,7 +157,7 @@ def a_goodbye_is_stuck(stage: Stage) -> None:
 
 def nobody_hears_of_the_resume(stage: Stage) -> None:
     """One is ready and deaf; the others wait for it to play."""
-    scene = stage(topology="server")
+    scene = stage(topology="server", control_grace_period=0.6, redial_max=0.05)
     scene.enter("ann")
     scene.world.run(1.0)
     ann = scene.client("ann")
@@ -167,6 +167,7 @@ def nobody_hears_of_the_resume(stage: Stage) -> None:
     scene.enter("ben")
     scene.until(State.RESUMED)
     scene.until(State.PAUSED, State.RECONNECTING)
+    assert scene.world.stored.cause == "resume_failed"
 
 
 def a_link_breaks_while_the_resume_is_under_way(stage: Stage) -> None:
@@ -213,6 +214,26 @@ def a_pause_too_many(stage: Stage) -> None:
     assert scene.world.stored.reason == "budget_spent"
 
 
+def an_attach_arrives_after_its_client_is_gone(stage: Stage) -> None:
+    """It must not push the living client out: only who answers an offer takes the seat."""
+    scene = stage().play()
+    scene.goes_away("ann")
+    scene.enter("ann")
+    stuck = scene.client("ann")
+    while stuck.conn is None:
+        scene.world.run(0.001)
+    stuck.conn.clogged.add("up")
+    scene.world.run(0.5)
+    stuck.alive = False
+    scene.enter("ann")
+    scene.until(State.CONNECTED)
+    scene.until(State.RECONNECTING)
+    scene.until(State.CONNECTED)
+    scene.world.unclog(stuck.conn)
+    scene.world.run(2.0)
+    assert not scene.client("ann").peer.ended
+
+
 SCENES: tuple[Callable[[Stage], None], ...] = (
     crashes_in_every_state,
     the_deadline_comes_while_paused,
@@ -225,4 +246,5 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     the_coordinator_stands_still,
     a_token_is_void,
     a_pause_too_many,
+    an_attach_arrives_after_its_client_is_gone,
 )

@@ -476,6 +476,18 @@ class TestMarks:
         one.receive(Ack(4, 0, WINDOW), 0.1)
         assert one.idle
 
+    def test_undelivered(self):
+        """What arrived behind a hole waits for no resend, but nobody can have taken it either."""
+        one = stream()
+        one.send(b"hole")
+        one.send(b"early")
+        one.send(b"resync", PieceKind.RESYNC)
+        one.due(0.0, up=True)
+        one.receive(Ack(0, 0b11, WINDOW), 0.1)
+        assert (one.waiting_messages, one.undelivered) == (1, 2)
+        one.receive(Ack(3, 0, WINDOW), 0.1)
+        assert one.undelivered == 0
+
 
 class TestLatest:
     def test_the_newest_wins(self):

@@ -170,7 +170,8 @@ def test_a_trace_that_is_lived_through_again_gives_the_same_file(tmp_path: Path)
     trace = tmp_path / "trace.jsonl"
     scene = eventful(Recorders(exporter(live), TraceWriter(trace)))
     scene.coordinator.close()
-    replay(trace, recorder=exporter(again))
+    replay(trace, recorder=(writer := exporter(again)))
+    writer.close()
     files = [sorted(path.name for path in folder.iterdir()) for folder in (live, again)]
     assert files == [["game.json"], ["game.json"]]
     assert (live / "game.json").read_bytes() == (again / "game.json").read_bytes()
@@ -181,9 +182,10 @@ def test_a_trace_that_is_lived_through_again_gives_the_same_file(tmp_path: Path)
 
 def test_a_session_is_written_when_it_ends(tmp_path: Path):
     """Not before; and also if nothing ever happened in it."""
-    house = House(recorder=exporter(tmp_path))
+    house = House(recorder=(writer := exporter(tmp_path)))
     handle = house.coordinator.open(["ann", "ben"], id="calm")
     assert list(tmp_path.iterdir()) == []
+    assert read(writer.write("calm"))["session"]["reason"] is None
     handle.end("won")
     assert read(tmp_path / "calm.json")["session"]["reason"] == "won"
     assert [path.name for path in tmp_path.iterdir()] == ["calm.json"]
@@ -219,9 +221,37 @@ def test_what_is_told_after_the_end_is_written_too(tmp_path: Path):
     before = read(tmp_path / "game.json")["reconnection"]["disconnections"]
     scene.network.plug("carol")
     scene.run(10)
+    scene.coordinator.close()
     after = read(tmp_path / "game.json")["reconnection"]["disconnections"]
     assert {one["detectingPeer"] for one in before} == {"alice", "bob"}
     assert {one["detectingPeer"] for one in after} == {"alice", "bob", "carol"}
+
+
+def test_telling_without_end_writes_no_file_for_each_fact(tmp_path: Path):
+    """What comes after the end is written soon, by the next event of whatever session."""
+    written: list[float] = []
+
+    def wall() -> float:
+        written.append(house.runtime.now())
+        return LATER
+
+    house = House(recorder=Exporter(tmp_path, wall=wall), policy=Policy(outage_timeout=12))
+    other, (cas, _) = house.game("cas", "dan", id="other")
+    handle, (ann, _) = house.game(id="game")
+    began = house.runtime.now()
+    ann.report("halted", 2, cause="link_lost")
+    handle.end("won")
+    assert len(written) == 1
+    for n in range(1, 50):
+        house.run(0.01)
+        ann.report(facts=[lost(peer="ben") | {"n": n, "ago_ms": n * 10}])
+    assert house.runtime.now() - began == pytest.approx(0.49)
+    assert len(written) == 3
+    house.run(1.0)
+    cas.report()
+    assert len(written) == 4
+    assert len(read(tmp_path / "game.json")["session"]["outages"][0]["losses"]) == 49
+    assert other.state == "connected"
 
 
 def test_a_session_that_goes_on_is_written_when_the_server_stops(tmp_path: Path):

@@ -71,8 +71,8 @@ def test_evidence_is_bounded_for_each_player(monkeypatch: pytest.MonkeyPatch):
     """A player who floods the record leaves room for all others, and for what is known of it."""
     monkeypatch.setattr(module, "EVIDENCE_MAX", 2)
     one = record()
-    for after in range(5):
-        one.add(told(Clue.HIDDEN, "alice", after, hidden=True))
+    kept = [one.add(told(Clue.HIDDEN, "alice", after, hidden=True)) for after in range(5)]
+    assert kept == [True, True, False, False, False]
     one.add(Evidence(T, Clue.DETACHED, "alice", data={"how": "silent"}))
     one.add(told(Clue.HIDDEN, "carol", hidden=True))
     assert [(piece.player, piece.by) for piece in one.evidence].count(("alice", "client")) == 2

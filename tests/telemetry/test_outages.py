@@ -1,6 +1,8 @@
 """One record for each outage of each session, live, across restarts, and bounded."""
 
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -246,3 +248,78 @@ def test_what_is_told_of_a_session_is_in_the_order_of_time():
         (Clue.ATTACHED, Clue.AWAY),
     ):
         assert kinds.index(earlier) < kinds.index(later)
+
+
+# -- whatever happens ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_books_are_right_whatever_happens(tmp_path: Path, seed: int):
+    """Faults of all kinds, also of the server: as many records as outages, and as long together.
+
+    Lived through again, the trace of all processes gives the same records.
+    """
+    chance = Random(seed)
+    path = tmp_path / "trace.jsonl"
+    outages = Outages()
+    scene = Scene(seed=seed, loss=0.1, recorder=Recorders(outages, TraceWriter(path)))
+    faults = (cut, unplug, drop, stall, reload)
+    for _ in range(6):
+        chance.choice(faults)(scene, chance)
+        if chance.random() < 0.3:
+            scene.kill()
+            scene.run(chance.uniform(0.1, 4.0))
+            outages = Outages()
+            replay(path, recorder=outages)
+            scene.restart(Recorders(outages, TraceWriter(path)))
+        scene.run(chance.uniform(0.5, 6.0))
+        scene.network.plug("bob")
+        scene.network.plug("carol")
+        scene.run(chance.uniform(0.0, 6.0))
+    scene.run(10)
+    scene.session.end("won")
+    account = outages.account("game")
+    assert account is not None
+    assert [one.number for one in account.outages] == [*range(1, scene.session.outages + 1)]
+    lengths = [one.paused_s or 0.0 for one in account.outages]
+    assert sum(lengths) == pytest.approx(scene.session.paused_total, abs=1e-4)
+    assert (account.number, account.paused_s) == (
+        scene.session.outages,
+        scene.session.paused_total,
+    )
+    assert {one.outcome for one in account.outages} <= {"connected", account.reason}
+    for one in account.outages:
+        assert one.evidence
+        assert set(one.missing) | set(one.finding.about) <= set(scene.players)
+        assert all(one.concerns(piece) for piece in one.evidence if piece.kind is not Clue.HIDDEN)
+    for earlier, later in pairwise(account.outages):
+        assert earlier.ended_at <= later.started_at + 1e-4
+    scene.coordinator.close()
+    again = Outages()
+    replay(path, recorder=again)
+    assert [one.to_json() for one in again.outages] == [one.to_json() for one in outages.outages]
+
+
+def cut(scene: Scene, chance: Random) -> None:
+    scene.network.cut("bob", fresh=chance.random() < 0.5)
+
+
+def unplug(scene: Scene, chance: Random) -> None:
+    scene.network.unplug(chance.choice(["bob", "carol"]))
+
+
+def drop(scene: Scene, chance: Random) -> None:
+    scene.network.drop_control(chance.choice(["bob", "carol"]), tell_server=chance.random() < 0.5)
+
+
+def stall(scene: Scene, chance: Random) -> None:
+    scene.processes["carol"].stall(chance.uniform(0.3, 8.0))
+
+
+def reload(scene: Scene, chance: Random) -> None:
+    if chance.random() < 0.5:
+        scene.players["bob"].client.close()
+    else:
+        scene.lose("bob")
+    scene.run(chance.uniform(0.0, 3.0))
+    scene.come_back("bob")
