@@ -55,3 +55,12 @@ def test_core(part: str) -> None:
     assert found["rows"]
     assert all(row["median"] > 0 for row in found["rows"])
     assert any(row["met"] is not None for row in found["rows"])
+
+
+@pytest.mark.parametrize("part", ["saves", "start"])
+def test_stores(part: str) -> None:
+    """Each kind of store has saved, and was as fast as it was."""
+    found = run("stores", "--only", part, "--runs", "1", "--sessions", "3")
+    arms = {row["arm"] for row in found["rows"]}
+    assert arms == ({"reconnect", "by hand", "memory"} if part == "saves" else {"reconnect"})
+    assert all(row["median"] > 0 for row in found["rows"])

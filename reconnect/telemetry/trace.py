@@ -79,10 +79,12 @@ class Step:
 
 @define
 class TraceWriter:
-    """A recorder that appends to a file; every change of a record is flushed to the system.
+    """A recorder that appends to a file.
 
-    A line that a crash has left unfinished is cut off first. Raises `OSError` when the file cannot
-    be opened. `wall` gives seconds since the epoch; only tests need another.
+    Every change of a session's record is flushed to the system, and so is what clients saw, which
+    they do not repeat once it has been heard. A line that a crash has left unfinished is cut off
+    first. Raises `OSError` when the file cannot be opened. `wall` gives seconds since the epoch;
+    only tests need another.
     """
 
     path: Path = field(converter=Path)
@@ -125,7 +127,8 @@ class TraceWriter:
                 "version": session.version,
             }
         )
-        if any(isinstance(effect, Save) for effect in effects):
+        facts = isinstance(event, ReportArrived) and event.report.facts
+        if facts or any(isinstance(effect, Save) for effect in effects):
             self._file.flush()
 
     def close(self) -> None:
@@ -137,7 +140,7 @@ class TraceWriter:
 
 def _cut_off_unfinished(path: Path) -> None:
     """Let the file end with a whole line, so that what is appended begins a new one."""
-    if not path.exists():
+    if not path.is_file():
         return
     with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)

@@ -178,3 +178,19 @@ def test_the_frames_of_a_server_are_events_too(tmp_path: Path):
     house.coordinator.close()
     events = [line.event for _, line in read_trace(path) if isinstance(line, Step)]
     assert FrameReached(77) in events
+
+
+@pytest.mark.parametrize("fields", [{"phase": "halted", "epoch": 2}, {"facts": True}])
+def test_what_is_told_once_is_in_the_file_at_once(tmp_path: Path, fields):
+    """A process that is killed loses nothing of it; heartbeats may wait for company."""
+    path = tmp_path / "trace.jsonl"
+    house = House(recorder=TraceWriter(path))
+    _, (ann, _) = house.game()
+    before = path.stat().st_size
+    ann.report()
+    assert path.stat().st_size == before
+    if "facts" in fields:
+        fields = {"facts": [{"n": 1, "kind": "stalled", "ago_ms": 0, "data": {"stalled_ms": 700}}]}
+    ann.report(**fields)
+    assert path.stat().st_size > before
+    house.coordinator.close()
