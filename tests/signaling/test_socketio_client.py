@@ -92,6 +92,7 @@ class TestOwnSocket:
         second = ClientEars()
         client.open(second)
         await until(lambda: second.is_open and old in server.ears.closed_conns)
+        await until(lambda: server.ears.open)
         [new] = server.ears.open
         assert new != old
         server.signaling.send(old, {"of": 1})
