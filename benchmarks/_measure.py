@@ -113,13 +113,14 @@ def report(name: str, found: Sequence[Row | Count], *, as_json: bool, **more: An
     """Print tables; with `as_json` to standard error, and one JSON object to standard output."""
     rows = [one for one in found if isinstance(one, Row) and one.values]
     counts = [one for one in found if isinstance(one, Count)]
+    notable = [one for one in counts if one.wanted or one.count]
     compare(rows)
     if rows:
         table(ROW_HEAD, [_cells(row) for row in rows], as_json=as_json)
-    if counts:
+    if notable:
         say("", as_json=as_json)
         head = ["", "counted", "of", "", "count", "among", "met"]
-        table(head, [_count_cells(one) for one in counts], as_json=as_json)
+        table(head, [_count_cells(one) for one in notable], as_json=as_json)
     if as_json:
         result = {
             "benchmark": name,

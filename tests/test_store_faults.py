@@ -4,6 +4,8 @@ The game starts, loses a link, loses a control link, has a page loaded again, an
 the while the invariants are looked at (see `served`); in the end everybody says the same.
 """
 
+from functools import cache
+
 import pytest
 
 from reconnect import Ended, Policy, StoreError
@@ -89,12 +91,15 @@ def played(fault="", fails_at=0):
     return game
 
 
-CALLS = played().server.calls
+@cache
+def calls():
+    """How many calls of the store a game in which none goes wrong takes."""
+    return played().server.calls
 
 
 def test_the_game_uses_the_store_throughout():
     """The opening, tokens, offers, seats, each transition, the end, and being forgotten."""
-    assert CALLS >= 25
+    assert calls() >= 25
     game = played()
     assert game.coordinator.stats()["crashes"] == 0
     assert game.store.load(game.session.id) is None
@@ -103,9 +108,9 @@ def test_the_game_uses_the_store_throughout():
 @pytest.mark.parametrize("fault", FAULTS)
 def test_any_call_may_go_wrong(fault):
     """The session is loaded again and goes on, or is not even disturbed."""
-    for fails_at in range(1, CALLS + 1):
+    for fails_at in range(1, calls() + 1):
         try:
             game = played(fault, fails_at)
         except Exception as error:
-            raise AssertionError(f"call {fails_at} of {CALLS} {fault}") from error
+            raise AssertionError(f"call {fails_at} of {calls()} {fault}") from error
         assert game.server.calls >= fails_at

@@ -254,6 +254,7 @@ class Standing:
             ack=report.seq,
             held=0.0,
             reason=reason or self.reason,
+            outages=self.outages,
         )
 
 

@@ -211,13 +211,13 @@ class SQLiteStore:
         except StoreInUse as error:
             self._deposed = error
             self._ownership.give_up()
+            _fail(batch, error)
             self._log.error("reconnect.store_taken_over", **facts_of(error))
-            _fail(batch, error)
         except Exception as error:
-            if not self._fails:
-                self._log.error("reconnect.store_failed", **facts_of(error))
-            self._fails = True
             _fail(batch, error)
+            if not self._fails:
+                self._fails = True
+                self._log.error("reconnect.store_failed", **facts_of(error))
         else:
             self._fails = False
             self._ownership.committed(at)

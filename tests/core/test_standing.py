@@ -336,6 +336,7 @@ def test_a_final_view_gives_the_reason_of_all_or_one_for_this_client():
     final = drama.session.final_view(report)
     assert (final.state, final.reason, final.gen, final.ack) == (ENDED, "completed", 1, 77)
     assert drama.session.final_view(report, "superseded").reason == "superseded"
+    assert final.outages == drama.session.outages
 
 
 def test_the_servers_frame_is_what_it_last_said():

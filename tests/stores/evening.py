@@ -102,9 +102,10 @@ class Table:
         """Everybody knows that the game has ended."""
         return all(pen.over for pen in self.pens.values())
 
-    def new_life(self) -> None:
-        """The coordinator is another one, and knows what is stored."""
+    def die(self) -> None:
+        """The coordinator is gone; the next one knows what is stored."""
         self.opened = False
+        self._promises.died()
         for pen in self.pens.values():
             pen.hung_up()
             pen.token = None
@@ -128,6 +129,7 @@ class Table:
         if pen.token is None and issued and self._chance.random() < 0.8:
             pen.token = issued[-1]
         if pen.token is None:
+            self._promises.ask(pen.player)
             life.tell(invite=[self.session, pen.player])
             return
         pen.conn = max(conns, default=0) + 1
@@ -208,11 +210,12 @@ class Evening:
         self._busy = busy
         self._conns: dict[int, Pen] = {}
 
-    def begin(self) -> None:
-        """The next life of the coordinator has begun."""
+    def end(self, life: Life) -> None:
+        """The process has ended; write down its last words."""
+        self.listen(life)
         self._conns = {}
         for table in self.tables.values():
-            table.new_life()
+            table.die()
 
     def play(self, life: Life, *, turns: int) -> None:
         """Until the process is dead, or everybody has had so many turns."""

@@ -34,12 +34,24 @@ class Promises:
     offered: Counter[str] = Factory(Counter)
     issued: dict[str, list[str]] = field(factory=dict)
     """Tokens of which any may be the one that is stored, oldest first."""
+    asked: Counter[str] = Factory(Counter)
+    """How many tokens have been asked for, and have not come: they may be stored all the same."""
     seated: set[str] = field(factory=set)
-    """Players whose seat has been opened by a token."""
+    """Players whose seat has been opened by a token, which has not knowingly been voided."""
+
+    def ask(self, player: str) -> None:
+        """The application asked for a token."""
+        self.asked[player] += 1
 
     def issue(self, player: str, token: str) -> None:
         """The application got a token; it is good as soon as it is stored."""
+        self.asked[player] -= 1
         self.issued.setdefault(player, []).append(token)
+
+    def died(self) -> None:
+        """What was asked for will not come any more; it may have voided what is known."""
+        self.seated -= {player for player, count in self.asked.items() if count}
+        self.asked.clear()
 
     def accepted(self, player: str, token: str) -> None:
         """A token opened the seat: all older ones are void for good."""

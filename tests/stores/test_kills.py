@@ -34,13 +34,12 @@ def test_whatever_was_acknowledged_survives_a_kill_at_any_point(nursery, capsys)
         point = POINTS[number % len(POINTS)]
         times = chance.randint(1, DEEP.get(point.split()[1], DEPTH))
         life = nursery.life(point=point, times=times, policy=POLICY)
-        evening.begin()
         if life.up():
             evening.play(life, turns=TURNS)
         assert life.refused is None
         killed["any instant" if life.works and not life.over else point] += 1
         assert life.end() == -signal.SIGKILL
-        evening.listen(life)
+        evening.end(life)
         records, seconds = nursery.stored()
         opened.append(seconds)
         where = f"seed {seed}, life {number}: killed {point} ({times})"

@@ -22,10 +22,15 @@ def evening():
     return Evening(Steady(), busy=1)
 
 
+def pens(evening):
+    return [pen for table in evening.tables.values() for pen in table.pens.values()]
+
+
 def playing(evening):
     """Whether everybody plays."""
-    pens = [pen for table in evening.tables.values() for pen in table.pens.values()]
-    return pens and all((pen.state, pen.phase) == ("connected", "playing") for pen in pens)
+    everybody = pens(evening)
+    states = {(pen.state, pen.phase) for pen in everybody}
+    return everybody and states == {("connected", "playing")}
 
 
 def answered(evening, life):
@@ -37,7 +42,6 @@ def answered(evening, life):
 def test_a_second_coordinator_is_refused_with_advice(nursery, evening):
     """It says who has the store and what to do; the first one and its players notice nothing."""
     first = nursery.life(policy=MESH)
-    evening.begin()
     assert evening.play_until(first, lambda: playing(evening))
     second = nursery.life(policy=MESH)
     assert not second.up()
@@ -55,17 +59,15 @@ def test_a_second_coordinator_is_refused_with_advice(nursery, evening):
 def test_a_quick_successor_pauses_nobody(number, pause, nursery, evening):
     """Stopped in order or killed: the next one starts at once, and everybody plays on."""
     first = nursery.life(policy=MESH)
-    evening.begin()
     assert evening.play_until(first, lambda: playing(evening))
     first.signal(number)
     assert first.ended() == (0 if number == signal.SIGTERM else -signal.SIGKILL)
-    evening.listen(first)
+    evening.end(first)
     time.sleep(pause)
     began = time.monotonic()
     second = nursery.life(policy=MESH)
     assert second.up()
     assert time.monotonic() - began < 4  # and not 11 s, as after an owner that hangs
-    evening.begin()
     answered(evening, second)
     assert playing(evening)
     (promises,) = evening.book.sessions.values()
@@ -80,12 +82,11 @@ def test_handing_over_loses_nothing(nursery, capsys):
     gaps = []
     life = nursery.life(policy=POLICY)
     for _ in range(20):
-        evening.begin()
         assert life.up()
         evening.play(life, turns=chance.randint(5, 60))
         life.signal(signal.SIGTERM)
         assert life.ended() == 0
-        evening.listen(life)
+        evening.end(life)
         began = time.monotonic()
         life = nursery.life(policy=POLICY)
         assert life.up()
@@ -111,29 +112,30 @@ def test_whoever_hangs_is_relieved_and_answers_nobody_when_it_wakes_up(nursery, 
     counts as stopped. It answers none of it, and closes.
     """
     first = nursery.life(policy=SHORT, takeover_after=1.0)
-    evening.begin()
     assert evening.play_until(first, lambda: playing(evening))
-    conns = [pen.conn for table in evening.tables.values() for pen in table.pens.values()]
     first.signal(signal.SIGSTOP)
-    evening.listen(first)
     began = time.monotonic()
     second = nursery.life(policy=SHORT, takeover_after=1.0)
     assert second.up()
     assert time.monotonic() - began >= 2.2
-    for table in evening.tables.values():
-        for pen in table.pens.values():
-            first.tell(conn=pen.conn, says=pen.report())
+    late = {}
+    for pen in pens(evening):
+        first.tell(conn=pen.conn, says=pen.report())
+        late[pen.conn] = pen.seq
     first.signal(signal.SIGCONT)
     assert first.ended() == 0
     said = first.read()
-    heard = {conn: [] for conn in conns}
+    heard = {conn: [] for conn in late}
     for line in said:
-        if "conn" in line and line["hears"] is not None:
-            heard[line["conn"]].append(line["hears"]["type"])
-    assert heard == {conn: ["bye"] for conn in conns}
+        if line.get("hears") is not None:
+            heard[line["conn"]].append(line["hears"])
+    for conn, messages in heard.items():
+        assert messages[-1]["type"] == "bye"
+        # what it had said before it hung may have been under way
+        assert all(message.get("ack", 0) < late[conn] for message in messages)
     assert said[-1] == {"gone": "closed"}
 
-    evening.begin()
+    evening.end(first)
     assert evening.play_until(second, lambda: playing(evening))
     assert evening.book.wronged == []
     second.end()
