@@ -65,6 +65,7 @@ class Ours:
             session=self._seat["session"],
             player=player,
             token=self._seat["token"],
+            resync=self,
         )
 
     @property
@@ -79,6 +80,13 @@ class Ours:
 
     def receive(self) -> list[int]:
         return [int(data) for _, data in self.client.receive()]
+
+    def snapshot(self) -> bytes:
+        """What a player's next program needs to know; this game remembers nothing."""
+        return b"nothing"
+
+    def restore(self, data: bytes) -> None:
+        assert data == b"nothing"
 
     async def close(self) -> None:
         self.client.close()
