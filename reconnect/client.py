@@ -244,7 +244,12 @@ class Client:
         self._tell(HiddenChanged(hidden))
 
     def leave(self) -> None:
-        """The player leaves for good; the others are told."""
+        """The player leaves for good; the others are told.
+
+        It is said until the coordinator has heard it, for 2 s at most, and on a new connection
+        where the present one is down. A coordinator that cannot be reached by then finds out by
+        the silence, as with a program that is gone.
+        """
         self._tell(ApplicationLeft())
 
     def close(self) -> None:
@@ -268,13 +273,14 @@ class Client:
     def _bring_together(self) -> None:
         """Ask the application what the resync wants to know of its game."""
         while (asked := self._wiring.next_consult()) is not None:
+            which = asked.ask, asked.peer, asked.generation, asked.epoch
             try:
                 answer = ask(self._resync, asked)
             except Exception as error:
                 self._log.error("reconnect.resync_failed", ask=asked.ask, **facts_of(error))
-                self._wiring.handle(ConsultFailed(asked.ask, asked.peer, asked.epoch))
+                self._wiring.handle(ConsultFailed(*which))
             else:
-                self._wiring.handle(Consulted(asked.ask, asked.peer, asked.epoch, answer))
+                self._wiring.handle(Consulted(*which, answer))
 
     def _inform(self, notice: ClientNotice) -> None:
         self._log.info(f"reconnect.{type(notice).__name__.lower()}", epoch=self._peer.epoch)

@@ -42,7 +42,6 @@ from reconnect.core.events import (
     TimePassed,
     ViewArrived,
 )
-from reconnect.core.link import PeerLink
 from reconnect.core.messages import (
     Bye,
     Claim,
@@ -74,14 +73,16 @@ class Wiring:
     claim: Claim
     log: Any
     inform: Callable[[ClientNotice], None]
-    consults: deque[tuple[Consult, PeerLink | None]] = field(factory=deque)
-    """What the application is to be asked, and the link on which it came to that."""
+    consults: deque[Consult] = field(factory=deque)
+    """What the application is to be asked."""
     malformed: int = 0
     """Messages of the coordinator that are not as the protocol says, dropped."""
     _open: dict[str, Link] = field(factory=dict)
     _dial: _Dial | None = None
     _effects: deque[PeerEffect] = field(factory=deque)
     _performing: bool = False
+    _due: float = -inf
+    """The peer's deadline; what may change it is followed by `arm`."""
     _armed: tuple[float, Cancel] | None = None
 
     def now(self) -> float:
@@ -108,20 +109,16 @@ class Wiring:
             self.arm()
 
     def arm(self) -> None:
-        """One timer, at the peer's deadline or before it."""
-        deadline = self.peer.deadline
-        if self._armed is not None:
-            if self._armed[0] <= deadline:
-                return
-            self._armed[1]()
-        self._armed = None
-        if deadline != inf:
-            timer = self.signaling.runtime.call_at(deadline, self._rang)
-            self._armed = deadline, timer
+        """One timer, at the peer's deadline or before it; call it when that may have changed."""
+        self._due = self.peer.deadline
+        if self._armed is not None and self._due < self._armed[0]:
+            self.rest()
+        if self._armed is None:
+            self._set_timer()
 
     def catch_up(self) -> None:
         """Handle what is due, without waiting for the timer."""
-        if self.now() >= self.peer.deadline:
+        if self.now() >= self._due:
             self.handle(TimePassed())
 
     def next_consult(self) -> Consult | None:
@@ -131,8 +128,10 @@ class Wiring:
         snapshot is a whole game, whoever made it.
         """
         while self.consults:
-            asked, link = self.consults.popleft()
-            if asked.ask is Ask.RESTORE or self.peer.links.get(asked.peer) is link:
+            asked = self.consults.popleft()
+            link = self.peer.links.get(asked.peer)
+            is_current = link is not None and link.generation == asked.generation
+            if is_current or asked.ask is Ask.RESTORE:
                 return asked
         return None
 
@@ -142,12 +141,16 @@ class Wiring:
             self._armed[1]()
             self._armed = None
 
+    def _set_timer(self) -> None:
+        if self._due != inf:
+            self._armed = self._due, self.signaling.runtime.call_at(self._due, self._rang)
+
     def _rang(self) -> None:
         self._armed = None
-        if self.now() >= self.peer.deadline:
+        if self.now() >= self._due:
             self.handle(TimePassed())
         else:
-            self.arm()
+            self._set_timer()
 
     def _perform(self, effect: PeerEffect) -> None:
         match effect:
@@ -167,7 +170,7 @@ class Wiring:
             case HangUp():
                 self._hang_up()
             case Consult():
-                self.consults.append((effect, self.peer.links.get(effect.peer)))
+                self.consults.append(effect)
             case Inform(notice):
                 self.inform(notice)
             case _:

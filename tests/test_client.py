@@ -195,6 +195,47 @@ def test_leaving_ends_the_game_of_two():
     assert game.session.reason == Reason.PLAYER_LEFT
 
 
+def test_leaving_without_a_connection_is_told_on_a_new_one():
+    """The others hear `player_left` within a second, not of somebody who is missing."""
+    game = Game()
+    game.run(2)
+    game.network.cut_control("alice")
+    game.run(0.5)
+    game.players["alice"].client.leave()
+    game.run(0.2)
+    assert not game.players["bob"].client.ended
+    game.network.mend_control("alice")
+    game.run(1)
+    assert game.session.reason == Reason.PLAYER_LEFT
+    assert game.players["bob"].client.reason == Reason.PLAYER_LEFT
+    assert game.players["alice"].client.reason == Reason.LEFT
+
+
+def test_leaving_goes_on_when_the_connection_breaks_during_it():
+    """What has not been acknowledged is said again on the next connection."""
+    game = Game()
+    game.run(2)
+    game.players["alice"].client.leave()
+    game.network.drop_control("alice")
+    game.run(1)
+    assert game.session.reason == Reason.PLAYER_LEFT
+
+
+def test_leaving_ends_although_nobody_hears_it():
+    """After 2 s nothing is dialled any more, and nothing is due."""
+    game = Game()
+    game.run(2)
+    game.network.cut_control("alice")
+    alice = game.players["alice"].client
+    alice.leave()
+    game.run(1.9)
+    assert alice._peer.leaving
+    game.run(0.2)
+    assert not alice._peer.leaving
+    assert alice._wiring._dial is None
+    assert alice._wiring._armed is None
+
+
 def test_closing_is_not_leaving():
     """A program that is closed in order leaves its seat to the next one, without a fence."""
     game = Game()

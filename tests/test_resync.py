@@ -135,6 +135,35 @@ def test_without_a_way_to_hand_it_over_a_reload_ends_with_a_reason():
     assert game.players["alice"].client.reason == Reason.PLAYER_LEFT
 
 
+@pytest.mark.parametrize("first", [None, OnlySnapshots(2 << 20)], ids=["none", "too long"])
+def test_a_newcomer_asks_one_after_the_other_for_the_game(first: object):
+    """The first player cannot hand its game over; the next one's is restored, and all play on."""
+    game, _ = start(
+        "alice",
+        "bob",
+        "carol",
+        boards={"alice": first, "bob": OnlySnapshots(), "carol": OnlySnapshots(7)},
+    )
+    fresh = OnlySnapshots()
+    reload(game, "bob", fresh)
+    game.run(4)
+    assert game.all_playing
+    assert fresh.restored == bytes(7)
+
+
+def test_a_newcomer_whom_nobody_can_give_a_game_leaves():
+    """All of the others have been asked by then."""
+    game, _ = start(
+        "alice",
+        "bob",
+        "carol",
+        boards={"alice": None, "bob": None, "carol": OnlySnapshots(2 << 20)},
+    )
+    reload(game, "bob", OnlySnapshots())
+    game.run(4)
+    assert game.players["bob"].client.reason == Reason.NO_STATE
+
+
 def test_a_snapshot_that_is_too_long_is_none():
     """`message_max` bounds it; the newcomer hears `no_state`, and nobody crashes."""
     game, _ = start(
@@ -193,13 +222,13 @@ def test_only_bytes_are_an_answer(wrong: Ask, monkeypatch: pytest.MonkeyPatch):
     board = Board()
     monkeypatch.setattr(board, wrong, lambda *_: "text")
     with pytest.raises(TypeError, match="gave str, not bytes"):
-        ask(board, Consult(wrong, "bob", 1, b"[]"))
+        ask(board, Consult(wrong, "bob", 1, 1, b"[]"))
 
 
 def test_a_snapshot_for_a_game_that_cannot_restore_is_refused():
     """The error says what is missing."""
     with pytest.raises(TypeError, match=r"no restore\(\)"):
-        ask(None, Consult(Ask.RESTORE, "bob", 1, b"x"))
+        ask(None, Consult(Ask.RESTORE, "bob", 1, 1, b"x"))
 
 
 def test_what_an_older_program_asked_is_not_answered_to_the_newer_one():

@@ -96,8 +96,8 @@ class Control:
         """When something is due by itself."""
         if self.dialled is Dialled.CLOSED:
             return min(self.redial_at, self.give_up_at)
-        soonest = min(self.heard_at + self.silence_timeout, self.give_up_at)
-        return min(soonest, self.report_at) if self.attached else soonest
+        next_word = self.report_at if self.attached else self.give_up_at
+        return min(self.heard_at + self.silence_timeout, next_word)
 
     def silent(self, now: float) -> bool:
         """Whether this connection, or this dial, is to be given up."""

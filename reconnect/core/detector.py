@@ -65,7 +65,7 @@ class Detector:
     _ping_at: float = field(init=False)
     _open: bool = field(init=False, default=True)
     _hidden: bool = field(init=False, default=False)
-    _liveness: Liveness = field(init=False, default=Liveness.LOST)
+    liveness: Liveness = field(init=False, default=Liveness.LOST)
     _rtt: float | None = field(init=False, default=None)
     _nonce: int = field(init=False, default=0)
     _pinged_at: float = field(init=False, default=-math.inf)
@@ -82,10 +82,6 @@ class Detector:
     # -- what it says ----------------------------------------------------------------------------
 
     @property
-    def liveness(self) -> Liveness:
-        return self._liveness
-
-    @property
     def rtt(self) -> float | None:
         """The smoothed round trip in seconds; None before the first answer."""
         return self._rtt
@@ -95,6 +91,8 @@ class Detector:
         """When `due` must be called next; infinite while there is no channel."""
         if not self._open:
             return math.inf
+        if self._asked_at == math.inf:
+            return self._ping_at
         return min(self._ping_at, self._suspect_at(), self._lost_at())
 
     def evidence(self, now: float) -> Evidence:
@@ -111,7 +109,7 @@ class Detector:
     def heard(self, now: float) -> None:
         """Anything valid came in, of whatever kind."""
         self._open = True
-        self._liveness = Liveness.ALIVE
+        self.liveness = Liveness.ALIVE
         self._heard_at = now
         self._silent_from = max(now, self._silent_from)
         self._ping_at = max(self._ping_at, self._pinged_at + self._heartbeat)
@@ -145,15 +143,15 @@ class Detector:
 
     def woke(self, now: float) -> None:
         """The machine was asleep: what was known about the link is worth nothing now."""
-        if self._liveness is Liveness.ALIVE:
-            self._liveness = Liveness.SUSPECT
+        if self.liveness is Liveness.ALIVE:
+            self.liveness = Liveness.SUSPECT
         self._stood_still = max(self._stood_still, self._late(now))
         self._begin_afresh(now)
 
     def closed(self) -> None:
         """There is no channel, so nothing can be sent or heard: LOST, and no more heartbeats."""
         self._open = False
-        self._liveness = Liveness.LOST
+        self.liveness = Liveness.LOST
 
     def opened(self, now: float) -> None:
         """There is a channel; it counts as up when something is heard through it."""
@@ -164,7 +162,7 @@ class Detector:
 
     def due(self, now: float) -> int | None:
         """The nonce of a heartbeat to send at once, or None; `liveness` is up to date then."""
-        if not self._open:
+        if now < self.deadline:
             return None
         if (late := self._late(now)) > 0.0:
             self._stall = max(self._stall, late)
@@ -173,10 +171,10 @@ class Detector:
                 self._excuses += 1
                 self._begin_afresh(now)
         if now >= self._suspect_at():
-            self._liveness = Liveness.SUSPECT
+            self.liveness = Liveness.SUSPECT
             self._ping_at = now
         if now >= self._lost_at():
-            self._liveness = Liveness.LOST
+            self.liveness = Liveness.LOST
         return self._ping(now) if now >= self._ping_at else None
 
     def stood_still(self) -> float:
@@ -198,9 +196,9 @@ class Detector:
 
     def _pause(self) -> float:
         """How long until the next heartbeat, if nothing is heard before it."""
-        if self._liveness is Liveness.LOST:
+        if self.liveness is Liveness.LOST:
             return self._heartbeat
-        if self._liveness is Liveness.SUSPECT:
+        if self.liveness is Liveness.SUSPECT:
             return min(self._heartbeat, HURRY)
         missed = max(HURRY, OVERDUE * (self._rtt or 0.0))
         return min(self._heartbeat, missed * self._factor)
@@ -231,7 +229,7 @@ class Detector:
 
     def _suspect_at(self) -> float:
         """When the link becomes suspect, if nothing is heard; infinite if it cannot."""
-        if self._liveness is not Liveness.ALIVE or self._asked_at == math.inf:
+        if self.liveness is not Liveness.ALIVE or self._asked_at == math.inf:
             return math.inf
         limit = max(self._policy.link_suspect * self._factor, self._floor / 2)
         return max(self._silent_from + limit, self._asked_at + HURRY)
@@ -241,7 +239,7 @@ class Detector:
 
         The oldest unanswered heartbeat has had at least half of the limit by then.
         """
-        if self._liveness is Liveness.LOST or self._asked_at == math.inf:
+        if self.liveness is Liveness.LOST or self._asked_at == math.inf:
             return math.inf
         limit = max(self._policy.link_lost * self._factor, self._floor)
         return max(self._silent_from + limit, self._asked_at + limit / 2)

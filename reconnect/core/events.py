@@ -196,6 +196,7 @@ class Consulted:
 
     ask: Ask
     peer: str
+    generation: int
     epoch: int
     answer: bytes = field(default=b"", repr=False)
 
@@ -206,6 +207,7 @@ class ConsultFailed:
 
     ask: Ask
     peer: str
+    generation: int
     epoch: int
 
 

@@ -7,6 +7,7 @@ carries its frames.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import inf
 from random import Random
 from typing import assert_never
@@ -38,6 +39,13 @@ from reconnect.core.stream import Stream
 from reconnect.policy import Policy
 
 BUSY_SAID_MAX = 60.0  # a frame holds a little more, and no end excuses nearly as much
+LOST = Liveness.LOST  # asked for several times a packet, and an enum finds its members slowly
+
+
+@lru_cache
+def _link_report(up: bool, cause: str | None, attempt: int, kind: AttemptKind | None) -> LinkReport:
+    """Asked for after every event, and nearly always the same."""
+    return LinkReport(up, cause, attempt, kind)
 
 
 @define(eq=False)
@@ -123,7 +131,7 @@ class PeerLink:
         """Whether packets get through, as far as this end can tell."""
         if not self.direct:
             return self.carried
-        return self.channel and self.detector.liveness is not Liveness.LOST
+        return self.channel and self.detector.liveness is not LOST
 
     @property
     def ready(self) -> bool:
@@ -157,17 +165,14 @@ class PeerLink:
 
     def report(self) -> LinkReport:
         """What the coordinator is told of this end."""
-        attempt = self.mending.ladder.attempt
-        return LinkReport(
-            self.up,
-            None if self.up else self.down_cause,
-            self.mending.ladder.tried,
-            None if attempt is None else attempt.kind,
-        )
+        up, ladder = self.up, self.mending.ladder
+        kind = None if ladder.attempt is None else ladder.attempt.kind
+        return _link_report(up, None if up else self.down_cause, ladder.tried, kind)
 
     def deadline(self, *, halted: bool, attached: bool, recovering: bool) -> float:
         """When this link has something to do by itself."""
-        soonest = inf if self.stream.deadline is None else self.stream.deadline
+        due = self.stream.deadline
+        soonest = inf if due is None else due
         if attached:
             soonest = min(soonest, self.mending.signals.resend_at)
         if not self.direct:
@@ -269,17 +274,18 @@ class PeerLink:
 
     def look(self, now: float) -> None:
         """Notice whether the link has gone down, come up, or been proven."""
-        if self.alive and not self.up:
+        up = self.up
+        if self.alive and not up:
             self.alive = False
             self.down_since = now
             self._unprove(now)
             if self.direct:
                 self._lost(now)
-        elif self.up and not self.alive:
+        elif up and not self.alive:
             self.alive = True
             self.up_since = now
             self.stream.restored()
-        if self.direct and self.proven and self.mending.ladder.next_at != inf:
+        if self.mending.ladder.next_at != inf and self.direct and self.proven:
             self._mended(now)
 
     def _lost(self, now: float) -> None:
@@ -334,6 +340,8 @@ class PeerLink:
                 self._probe_at = now + self.policy.probe_interval
                 records.append(Probe(self.epoch, self._nonce))
         records += self.stream.due(now, up=self.up)
+        if not records:
+            return
         for some in pack(records):
             packet = encode(Frame(self.mine, self.generation, some), self.tag)
             if self.direct:
@@ -343,7 +351,7 @@ class PeerLink:
 
     def mend(self, effects: list[PeerEffect], now: float, *, allowed: bool) -> None:
         """Take the next step of the ladder, where the session allows one now."""
-        if self.direct:
+        if self.direct and (allowed or self.mending.ladder.attempt is not None):
             self.mending.step(effects, now, self.condition, allowed=allowed)
 
     def signal_arrived(self, effects: list[PeerEffect], signal: Signal, now: float) -> None:

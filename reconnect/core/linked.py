@@ -58,6 +58,7 @@ class Linked(Outlook):
         for peer, wanted in needed.items():
             if peer not in self.links:
                 self.links[peer] = link = self._new_link(wanted, now)
+                self.resync.meet(peer, wanted.gen)
                 link.open(effects)
             # a coordinator that was started again knows the far end's kind once it has come back
             self.links[peer].mending.ladder.initiator = self._initiates(wanted, view)
@@ -173,15 +174,17 @@ class Linked(Outlook):
     # -- what they are told ----------------------------------------------------------------------
 
     def _tend_links(self, effects: list[PeerEffect], now: float) -> None:
+        attached, halted = self.control.attached, self.halted
         for link in self.links.values():
-            link.carried = self.control.attached and self.is_attached(link.peer)
+            if not link.direct:
+                link.carried = attached and self.is_attached(link.peer)
             link.look(now)
-            link.mend(effects, now, allowed=self._may_mend(link))
-            if self.control.attached and now >= link.mending.signals.resend_at:
+            link.mend(effects, now, allowed=halted and self._may_mend(link))
+            if attached and now >= link.mending.signals.resend_at:
                 link.mending.repeat(effects, now)
         self._bring_together(effects)
         for link in self.links.values():
-            link.flush(effects, now, halted=self.halted)
+            link.flush(effects, now, halted=halted)
             if link.newly_suspect():
                 effects.append(Inform(LinkSuspect(link.peer)))
             self._collect(link, now)
@@ -206,7 +209,7 @@ class Linked(Outlook):
         if self.halted and self.view is not None:
             needed = self.needed_ids
             proven = [peer for peer in needed if peer in self.links and self.links[peer].proven]
-            self.todo += self.resync.due(proven, needed)
+            self.todo += self.resync.due(proven, needed, between=self.is_hub)
         steps, self.todo = self.todo, []
         for step in steps:
             self._step(effects, step)
@@ -228,18 +231,20 @@ class Linked(Outlook):
             return
         length = len(say.message)
         if length > link.policy.message_max:
-            # a snapshot can be had from nobody else, either
-            for instead in self.resync.too_long(say.peer, say.message):
-                self._step(effects, instead)
+            self._step(effects, self.resync.too_long(say.peer, say.message))
         elif link.stream.room_for(length, PieceKind.RESYNC):
             link.stream.send(say.message, PieceKind.RESYNC)
         else:
             self.todo.append(say)  # until what was said in older epochs has been acknowledged
 
     def _consulted(self, event: Consulted | ConsultFailed) -> None:
-        if isinstance(event, Consulted):
-            self.todo += self.resync.consulted(event.ask, event.peer, event.epoch, event.answer)
-        elif event.ask is Ask.SNAPSHOT:
-            self.todo += self.resync.cannot(event.peer, event.epoch)
-        else:
-            self.stranded = Reason.RESYNC_FAILED
+        match event:
+            case Consulted(ask, peer, generation, epoch, answer):
+                self.todo += self.resync.consulted(ask, peer, generation, epoch, answer)
+            case ConsultFailed(Ask.SNAPSHOT, peer, generation, epoch):
+                self.todo += self.resync.cannot(peer, generation, epoch)
+            case ConsultFailed():
+                # of whatever it was: a game that has failed is not played on
+                self.stranded = Reason.RESYNC_FAILED
+            case _:
+                assert_never(event)

@@ -246,4 +246,6 @@ class Outgoing:
         """How long an ack is waited for."""
         first = RESEND_FIRST if self.rtt is None else 2 * self.rtt + ACK_DELAY
         first = max(first, RESEND_MIN)
+        if not self.tries:
+            return first
         return min(first * 2.0 ** min(self.tries, DOUBLINGS), max(first, RESEND_MAX))

@@ -48,6 +48,10 @@ class Play(StrEnum):
     ENDED = "ended"
 
 
+HALTED, ENDED = Play.HALTED, Play.ENDED
+"""Asked for several times a packet, and an enum finds its members slowly."""
+
+
 @define(eq=False)
 class Outlook:
     """What one client of `player` knows of `session`; make one with `beginning`."""
@@ -123,12 +127,12 @@ class Outlook:
     @property
     def ended(self) -> bool:
         """Whether the game is over for this client."""
-        return self.play is Play.ENDED
+        return self.play is ENDED
 
     @property
     def halted(self) -> bool:
         """Whether play has stopped, in an epoch that may be resumed."""
-        return self.play is Play.HALTED
+        return self.play is HALTED
 
     def ready(self, now: float) -> bool:
         """Whether this client could go on: its lease is valid and every link proven and synced."""
@@ -154,12 +158,27 @@ class Outlook:
             case Topology.MESH | Topology.RELAYED:
                 return others
             case Topology.STAR:
-                hub = self.policy.hub or view.players[0].id
-                return others if self.player == hub else [one for one in others if one.id == hub]
+                if self.player == (hub := self._hub(view)):
+                    return others
+                return [one for one in others if one.id == hub]
             case Topology.SERVER:
                 return []
             case _:
                 assert_never(self.policy.topology)
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether the other players of a star meet only here."""
+        return (
+            self.policy is not None
+            and self.policy.topology is Topology.STAR
+            and self.view is not None
+            and self.player == self._hub(self.view)
+        )
+
+    def _hub(self, view: View) -> str:
+        assert self.policy is not None
+        return self.policy.hub or view.players[0].id
 
     @property
     def missing(self) -> frozenset[str]:
@@ -185,9 +204,11 @@ class Outlook:
     # -- reported ----------------------------------------------------------------------------------
 
     def is_attached(self, player: str) -> bool:
-        return self.view is not None and any(
-            one.attached for one in self.view.players if one.id == player
-        )
+        if self.view is not None:
+            for one in self.view.players:
+                if one.id == player:
+                    return one.attached
+        return False
 
     def phase(self, now: float) -> Phase:
         match self.play:
@@ -211,13 +232,13 @@ class Outlook:
     def public(self) -> State:
         """Which of the five states this client is in."""
         match self.play:
-            case Play.ENDED:
-                return State.ENDED
-            case Play.ARMED:
-                return State.RESUMED
             case Play.PLAYING:
                 assert self.view is not None
                 return State.CONNECTED if self.view.state is State.CONNECTED else State.RESUMED
+            case Play.ARMED:
+                return State.RESUMED
+            case Play.ENDED:
+                return State.ENDED
             case Play.HALTED:
                 recovering = (
                     self.view is not None

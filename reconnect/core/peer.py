@@ -48,6 +48,7 @@ from reconnect.core.table import NEXT, State, Trigger, move
 LINGER = 1.0  # in it the others hear of the end, and so not of a link that is down
 LEAVING_TIMEOUT = 2.0  # how long a goodbye is repeated before the silence has to say it
 LEAVING_INTERVAL = 0.25
+GOING = (Play.ARMED, Play.PLAYING)
 TOWARDS = {
     State.PAUSED: Trigger.PAUSE,
     State.RECONNECTING: Trigger.RECOVER,
@@ -65,20 +66,16 @@ class Peer(Linked):
     def deadline(self) -> float:
         """When `TimePassed` is due at the latest; infinity when nothing is pending."""
         if self.play is Play.ENDED:
-            goodbye = min(self._leaving_until, self.control.report_at) if self.leaving else inf
+            goodbye = min(self._leaving_until, self.control.deadline) if self.leaving else inf
             return min(self._links_until, goodbye)
+        halted, attached = self.halted, self.control.attached
         soonest = self.control.deadline
-        if self.play in (Play.ARMED, Play.PLAYING):
+        if not halted:
             soonest = min(soonest, self.control.lease_until, self.start_at)
         for link in self.links.values():
-            due = link.deadline(
-                halted=self.halted,
-                attached=self.control.attached,
-                recovering=self._may_mend(link),
-            )
-            soonest = min(soonest, due)
-            if not self.halted:
-                soonest = min(soonest, link.endured_until)
+            recovering = halted and self._may_mend(link)
+            due = link.deadline(halted=halted, attached=attached, recovering=recovering)
+            soonest = min(soonest, due if halted else min(due, link.endured_until))
         return soonest
 
     @property
@@ -118,10 +115,12 @@ class Peer(Linked):
 
     def _told_of(self, effects: list[PeerEffect], event: PeerEvent, now: float) -> None:
         match event:
-            case ViewArrived(view):
-                self._viewed(effects, view, now)
             case FrameArrived(peer, packet) | DataArrived(peer, packet):
                 self._packet(peer, packet, now)
+            case DataOffered() | TimePassed():
+                pass  # what follows from them is settled below
+            case ViewArrived(view):
+                self._viewed(effects, view, now)
             case ControlOpened():
                 self.control.opened()
                 for link in self.links.values():
@@ -148,8 +147,6 @@ class Peer(Linked):
                 self.facts.note("hidden", {"hidden": hidden}, now)
                 for link in self.links.values():
                     link.hidden(now, hidden=hidden)
-            case DataOffered() | TimePassed():
-                pass  # what follows from them is settled below
             case _:
                 self._about_links(effects, event, now)
 
@@ -157,8 +154,7 @@ class Peer(Linked):
         if code in FINAL_ERRORS:
             self._end(effects, code, now)
         elif code != ErrorCode.NOT_A_MEMBER:
-            effects.append(HangUp())
-            self.control.closed(now)
+            self._hang_up(effects, now)
 
     # -- views (protocol: the client table) --------------------------------------------------------
 
@@ -166,7 +162,7 @@ class Peer(Linked):
         if view.version < self.version or self.control.dialled is not Dialled.OPEN:
             return
         if isinstance(view, View):
-            if view.state is State.ENDED or all(one.id != self.player for one in view.players):
+            if self._is_out(view):
                 self._end(effects, view.reason or Reason.DROPPED, now)
                 return
             self.control.policy = view.policy or self.policy
@@ -181,6 +177,12 @@ class Peer(Linked):
         if self._match_links(effects, view, now) and not self.halted:
             self._halt(self.epoch + 1, Cause.PEER_RELOADED, now)
         self._obey(view, now)
+
+    def _is_out(self, view: View | ShortView) -> bool:
+        """Whether the game is over, at least for this player."""
+        return isinstance(view, View) and (
+            view.state is State.ENDED or all(one.id != self.player for one in view.players)
+        )
 
     def _obey(self, view: View, now: float) -> None:
         going = view.state in (State.RESUMED, State.CONNECTED)
@@ -209,11 +211,11 @@ class Peer(Linked):
             link.stopped(epoch, now)
 
     def _check_lease(self, now: float) -> None:
-        if self.play in (Play.ARMED, Play.PLAYING) and now >= self.control.lease_until:
+        if self.play in GOING and now >= self.control.lease_until:
             self._halt(self.epoch + 1, Cause.LEASE_EXPIRED, now)
 
     def _check_links(self, now: float) -> None:
-        if self.play not in (Play.ARMED, Play.PLAYING):
+        if self.play not in GOING:
             return
         for link in self.links.values():
             if now >= link.endured_until:
@@ -222,8 +224,7 @@ class Peer(Linked):
 
     def _end(self, effects: list[PeerEffect], reason: str, now: float) -> None:
         self._stop_for_good(reason, now)
-        effects.append(HangUp())
-        self.control.closed(now)
+        self._hang_up(effects, now)
 
     def _stop_for_good(self, reason: str, now: float) -> None:
         self.play = Play.ENDED
@@ -238,41 +239,77 @@ class Peer(Linked):
 
     def _closing(self, effects: list[PeerEffect], now: float) -> None:
         """Stop in order: the promise spares the player's next client the wait for the fence."""
-        if self.play in (Play.ARMED, Play.PLAYING):
+        if self.play in GOING:
             self._halt(self.epoch + 1, Cause.CLOSING, now)
         if self.control.attached:
             self._report(effects, now, phase=Phase.HALTED)
         self._end(effects, Reason.CLOSED, now)
         self._let_go(effects, now)
 
-    def _leave(self, effects: list[PeerEffect], reason: Reason, now: float) -> None:
-        self._stop_for_good(reason, now)
-        self._leaving_until = now + LEAVING_TIMEOUT
-        if self.control.attached:
-            self._report(effects, now)
-        self._left_seq = self.control.seq
-        self.control.report_at = now + LEAVING_INTERVAL
-        if not self.control.attached:
-            self._gone(effects, now)
-
     def _after_the_end(self, effects: list[PeerEffect], event: PeerEvent, now: float) -> None:
         """Nothing, but for links to let go of, and a goodbye that has not been acknowledged."""
         lingering = self._links_until < inf
         if lingering and (now >= self._links_until or isinstance(event, ApplicationClosing)):
             self._let_go(effects, now)
-        if self._left_seq is None:
-            return
-        acked = isinstance(event, ViewArrived) and event.view.ack >= self._left_seq
-        if acked or isinstance(event, ControlClosed) or now >= self._leaving_until:
+        if self.leaving:
+            self._answered(effects, event, now)
+        if self.leaving:
+            self._go_on_leaving(effects, now)
+
+    # -- the goodbye of a player who leaves --------------------------------------------------------
+
+    def _leave(self, effects: list[PeerEffect], reason: Reason, now: float) -> None:
+        self._stop_for_good(reason, now)
+        self._leaving_until = now + LEAVING_TIMEOUT
+        self._left_seq = self.control.seq + 1
+        self.control.hurry(now)
+        self.control.report_at = now
+        self._go_on_leaving(effects, now)
+
+    def _answered(self, effects: list[PeerEffect], event: PeerEvent, now: float) -> None:
+        """What the coordinator, or the way to it, makes of the goodbye."""
+        match event:
+            case ControlOpened():
+                self.control.opened()
+                self._say_goodbye(effects, now, attach=True)
+            case ControlClosed():
+                self.control.closed(now)
+            case ErrorArrived(code) if code in FINAL_ERRORS:
+                self._gone(effects, now)
+            case ErrorArrived():
+                self._hang_up(effects, now)
+            case ViewArrived(view) if self.control.dialled is Dialled.OPEN:
+                self._heard_in_leaving(effects, view, now)
+            case _:
+                pass
+
+    def _heard_in_leaving(
+        self, effects: list[PeerEffect], view: View | ShortView, now: float
+    ) -> None:
+        assert self._left_seq is not None
+        if view.ack >= self._left_seq or self._is_out(view):
             self._gone(effects, now)
-        elif now >= self.control.report_at:
-            self._report(effects, now)
-            self.control.report_at = now + LEAVING_INTERVAL
+            return
+        if not self.control.attached:
+            self.control.report_at = now
+        self.gen = view.gen
+        self.control.heard(view.ack, view.held, now)
+
+    def _go_on_leaving(self, effects: list[PeerEffect], now: float) -> None:
+        if now >= min(self._leaving_until, self.control.give_up_at):
+            self._gone(effects, now)
+            return
+        self._keep_control(effects, now)
+        if self.control.attached and now >= self.control.report_at:
+            self._say_goodbye(effects, now)
+
+    def _say_goodbye(self, effects: list[PeerEffect], now: float, *, attach: bool = False) -> None:
+        self._report(effects, now, attach=attach)
+        self.control.report_at = now + LEAVING_INTERVAL
 
     def _gone(self, effects: list[PeerEffect], now: float) -> None:
         self._left_seq = None
-        effects.append(HangUp())
-        self.control.closed(now)
+        self._hang_up(effects, now)
 
     # -- what follows from any event ---------------------------------------------------------------
 
@@ -280,12 +317,7 @@ class Peer(Linked):
         if now >= self.control.give_up_at:
             self._end(effects, Reason.UNREACHABLE, now)
             return
-        if self.control.silent(now):
-            effects.append(HangUp())
-            self.control.closed(now)
-        if self.control.redials(now):
-            effects.append(Dial())
-            self.control.dialling(now)
+        self._keep_control(effects, now)
         if self.play is Play.ARMED and now >= self.start_at:
             self.play = Play.PLAYING
             self.start_at = inf
@@ -297,6 +329,18 @@ class Peer(Linked):
         self._check_links(now)
         if self.control.attached and (self._changed(now) or now >= self.control.report_at):
             self._report(effects, now)
+
+    def _keep_control(self, effects: list[PeerEffect], now: float) -> None:
+        """Hang up on a coordinator that is silent, and dial when it is time to."""
+        if self.control.silent(now):
+            self._hang_up(effects, now)
+        if self.control.redials(now):
+            effects.append(Dial())
+            self.control.dialling(now)
+
+    def _hang_up(self, effects: list[PeerEffect], now: float) -> None:
+        effects.append(HangUp())
+        self.control.closed(now)
 
     # -- reports and notices ----------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Resync: bringing the game states together before anybody resumes.
 
-Links that are up are not enough. A program that has just started has no game: it asks the first
-of the others, in join order, that has one. And games with a netcode of their own have holes where
+Links that are up are not enough. A program that has just started has no game: it asks the others,
+in join order, until one hands its own over. And games with a netcode of their own have holes where
 inputs went into a dead path: each end says how far it holds the other's, and is given the rest.
 All of it travels on the streams, as messages of kind RESYNC with the epoch they belong to.
 
@@ -63,10 +63,15 @@ class Say:
 
 @frozen
 class Consult:
-    """Ask the application; the answer comes back as `Consulted`."""
+    """Ask the application; the answer comes back as `Consulted`, or as `ConsultFailed`.
+
+    No two questions of a client have the same ask, peer, generation and epoch.
+    """
 
     ask: Ask
     peer: str
+    generation: int
+    """Which client of the peer it is about."""
     epoch: int
     data: bytes = field(default=b"", repr=False)
 
@@ -92,6 +97,8 @@ class _With:
     """The peer has been asked for a snapshot."""
     stateless: bool = False
     """The peer has said that it has no game either."""
+    unable: bool = False
+    """The peer has said that it has a game, and cannot hand it over."""
     answered: bool = False
     """The peer has said what we lack."""
     merged: bool = False
@@ -99,6 +106,11 @@ class _With:
     """What the peer has asked: each at most once, so that nobody is kept busy answering."""
     held: list[tuple[Code, bytes]] = field(factory=list)
     """What of it cannot be answered yet."""
+
+    @property
+    def gives_nothing(self) -> bool:
+        """Whether no game can be had from this peer."""
+        return self.stateless or self.unable
 
 
 @define
@@ -110,6 +122,8 @@ class Resync:
     has_state: bool = False
     """Whether this client has a game: it has played, or has restored one."""
     epoch: int = 0
+    _generations: dict[str, int] = field(factory=dict)
+    """Of the peers' present clients."""
     _peers: dict[str, _With] = field(factory=dict)
     _early: dict[str, tuple[int, list[tuple[Code, bytes]]]] = field(factory=dict)
     """What came for an epoch that this client has not reached yet."""
@@ -128,8 +142,13 @@ class Resync:
             if meant == epoch:
                 self._peers[peer] = _With(asked={code for code, _ in asked}, held=asked)
 
+    def meet(self, peer: str, generation: int) -> None:
+        """From now on this is the peer's client; the one before it has been forgotten."""
+        self._generations[peer] = generation
+
     def forget(self, peer: str) -> None:
-        """This generation of a peer is gone."""
+        """This generation of a peer is gone, and no answer about it is of use any more."""
+        self._generations.pop(peer, None)
         self._peers.pop(peer, None)
         self._early.pop(peer, None)
 
@@ -145,39 +164,53 @@ class Resync:
 
     # -- what is to be done ------------------------------------------------------------------------
 
-    def due(self, proven: Sequence[str], needed: Sequence[str]) -> list[Step]:
-        """What can be done now with those whose links are proven; all in join order."""
+    def due(
+        self, proven: Sequence[str], needed: Sequence[str], *, between: bool = False
+    ) -> list[Step]:
+        """What can be done now with those whose links are proven; all in join order.
+
+        `between`: the others meet only here, as at the hub of a star. Then nobody is told that
+        there is no game here before it is known that there is none with the others either.
+        """
         steps: list[Step] = []
-        if not self._settled(needed):
+        if not self._settled(needed) and not self._restoring:
             self._ask_for_state(steps, proven, needed)
         for peer in proven:
-            self._answer_held(steps, peer, needed)
+            self._answer_held(steps, peer, needed, between=between)
             if self._settled(needed) and self.marks and not self._at(peer).marked:
                 self._at(peer).marked = True
-                steps.append(Consult(Ask.MARK, peer, self.epoch))
+                steps.append(self._consult(Ask.MARK, peer))
         return steps
 
     def _settled(self, needed: Sequence[str]) -> bool:
         """Whether this client has a game, or nobody has one, so that it begins with all others."""
+        if self._restoring:
+            return False
         return self.has_state or all(self._at(peer).stateless for peer in needed)
 
     def _ask_for_state(
         self, steps: list[Step], proven: Sequence[str], needed: Sequence[str]
     ) -> None:
-        source = next(peer for peer in needed if not self._at(peer).stateless)
-        if source in proven and not self._at(source).wanted:
+        source = next((peer for peer in needed if not self._at(peer).gives_nothing), None)
+        if source is None:
+            steps.append(Stranded())
+        elif source in proven and not self._at(source).wanted:
             self._at(source).wanted = True
             steps.append(self._say(source, Code.WANT))
 
-    def _answer_held(self, steps: list[Step], peer: str, needed: Sequence[str]) -> None:
+    def _answer_held(
+        self, steps: list[Step], peer: str, needed: Sequence[str], *, between: bool
+    ) -> None:
         held, self._at(peer).held = self._at(peer).held, []
         for code, data in held:
-            if code is Code.WANT:
+            if code is Code.WANT and between and not self._settled(needed):
+                self._at(peer).held.append((code, data))
+            elif code is Code.WANT:
                 self._answer_want(steps, peer)
             elif not self.marks:
                 steps.append(self._say(peer, Code.NOTHING_SINCE))
             elif self._settled(needed):
-                steps.append(Consult(Ask.SINCE, peer, self.epoch, data))
+                steps.append(self._consult(Ask.SINCE, peer, data))
             else:
                 self._at(peer).held.append((code, data))
 
@@ -187,7 +220,7 @@ class Resync:
         elif not self.snapshots:
             steps.append(self._say(peer, Code.NO_SNAPSHOT))
         else:
-            steps.append(Consult(Ask.SNAPSHOT, peer, self.epoch))
+            steps.append(self._consult(Ask.SNAPSHOT, peer))
 
     # -- what is heard -----------------------------------------------------------------------------
 
@@ -227,27 +260,30 @@ class Resync:
             case Code.SINCE:
                 if state.marked and not state.answered:
                     state.answered = True
-                    return [Consult(Ask.MERGE, peer, self.epoch, data)]
+                    return [self._consult(Ask.MERGE, peer, data)]
             case Code.NOTHING_SINCE:
                 state.merged = state.marked
             case Code.NO_STATE:
                 state.stateless = state.wanted
             case Code.NO_SNAPSHOT:
-                if state.wanted and not self.has_state:
-                    return [Stranded()]
+                state.unable = state.wanted
             case Code.SNAPSHOT:
                 if state.wanted and not self.has_state and not self._restoring:
                     self._restoring = True
-                    return [Consult(Ask.RESTORE, peer, self.epoch, data)]
+                    return [self._consult(Ask.RESTORE, peer, data)]
             case _:
                 assert_never(code)
         return []
 
-    def consulted(self, ask: Ask, peer: str, epoch: int, answer: bytes) -> list[Step]:
+    def consulted(
+        self, ask: Ask, peer: str, generation: int, epoch: int, answer: bytes
+    ) -> list[Step]:
         """The application has answered, or has done what it was asked to do."""
         if ask is Ask.RESTORE:
-            self.has_state = True  # whatever the epoch is by now, the game is there
-        if epoch != self.epoch:
+            # whatever has changed since it was asked, the game is there
+            self.has_state, self._restoring = True, False
+            return []
+        if not self._concerns(peer, generation, epoch):
             return []
         match ask:
             case Ask.MARK:
@@ -258,27 +294,35 @@ class Resync:
                 return [self._say(peer, Code.SNAPSHOT, answer)]
             case Ask.MERGE:
                 self._at(peer).merged = True
-            case Ask.RESTORE:
-                self._restoring = False
             case _:
                 assert_never(ask)
         return []
 
-    def cannot(self, peer: str, epoch: int) -> list[Step]:
+    def cannot(self, peer: str, generation: int, epoch: int) -> list[Step]:
         """The application could not make a snapshot after all."""
-        return [self._say(peer, Code.NO_SNAPSHOT)] if epoch == self.epoch else []
+        if not self._concerns(peer, generation, epoch):
+            return []
+        return [self._say(peer, Code.NO_SNAPSHOT)]
 
-    def too_long(self, peer: str, message: bytes) -> list[Step]:
-        """What the application answered is longer than a message may be."""
-        code, epoch = HEAD.unpack_from(message)
-        return self.cannot(peer, epoch) if code == Code.SNAPSHOT else [Stranded(failed=True)]
+    def too_long(self, peer: str, message: bytes) -> Say | Stranded:
+        """What takes the place of an answer that is longer than a message may be."""
+        if message[0] == Code.SNAPSHOT:
+            return self._say(peer, Code.NO_SNAPSHOT)
+        return Stranded(failed=True)
 
     def is_void(self, message: bytes) -> bool:
         """Whether a message of ours is of an older epoch."""
         return bool(HEAD.unpack_from(message)[1] != self.epoch)
+
+    def _concerns(self, peer: str, generation: int, epoch: int) -> bool:
+        """Whether a question is still of use: about this epoch, and the peer's present client."""
+        return (generation, epoch) == (self._generations.get(peer), self.epoch)
 
     def _at(self, peer: str) -> _With:
         return self._peers.setdefault(peer, _With())
 
     def _say(self, peer: str, code: Code, data: bytes = b"") -> Say:
         return Say(peer, HEAD.pack(code, self.epoch) + data)
+
+    def _consult(self, ask: Ask, peer: str, data: bytes = b"") -> Consult:
+        return Consult(ask, peer, self._generations[peer], self.epoch, data)

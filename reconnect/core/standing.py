@@ -90,8 +90,9 @@ class Standing:
         """
         policy = record.policy
         offset = wall - now
-        first_start = record.outage_started_at is None
-        longest = policy.start_timeout if first_start else policy.outage_timeout
+        starting = record.outage_started_at is None
+        # some may go on from a first start, and they have the time of an outage for it
+        longest = max(policy.outage_timeout, (policy.start_timeout or inf) if starting else 0.0)
         return cls(
             record.session,
             policy,
@@ -107,7 +108,7 @@ class Standing:
             version=record.version,
             reason=record.reason,
             cause=record.cause,
-            ends_at=_clamped(record.deadline, offset, now, longest or inf),
+            ends_at=_clamped(record.deadline, offset, now, longest),
             outage_started_at=(
                 None
                 if record.outage_started_at is None

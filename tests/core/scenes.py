@@ -147,12 +147,30 @@ def a_goodbye_is_stuck(stage: Stage) -> None:
     """It is said again for as long as it is not acknowledged."""
     scene = stage().play()
     ann = scene.client("ann")
-    assert ann.conn is not None
-    ann.conn.clogged.add("up")
+    conn = ann.conn
+    assert conn is not None
+    conn.clogged.add("up")
     scene.world.tell(ann, ev.ApplicationLeft())
     scene.world.run(1.0)
-    scene.world.unclog(ann.conn)
+    scene.world.unclog(conn)
     scene.world.run(1.0)
+    assert scene.world.stored.reason == "player_left"
+
+
+def a_goodbye_finds_another_way(stage: Stage) -> None:
+    """Without a connection it is said on the next one, as soon as there is one."""
+    scene = stage().play()
+    ann = scene.client("ann")
+    assert ann.conn is not None
+    ann.offline = True
+    scene.world.break_conn(ann.conn, client_sees=0.0, server_sees=0.0)
+    scene.world.run(0.1)
+    scene.world.tell(ann, ev.ApplicationLeft())
+    scene.world.run(0.5)
+    assert scene.world.stored.state is not State.ENDED
+    ann.offline = False
+    scene.world.run(1.5)
+    assert scene.world.stored.reason == "player_left"
 
 
 def nobody_hears_of_the_resume(stage: Stage) -> None:
@@ -241,6 +259,7 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     some_leave,
     one_who_was_dropped_comes_back,
     a_goodbye_is_stuck,
+    a_goodbye_finds_another_way,
     nobody_hears_of_the_resume,
     a_link_breaks_while_the_resume_is_under_way,
     the_coordinator_stands_still,

@@ -8,7 +8,7 @@ from reconnect.core.messages import Phase, Reason
 from reconnect.core.notices import Ended, Gap
 from reconnect.core.resync import HEAD, Ask, Code, Consult
 
-from .peer_drama import ENDED, PeerDrama
+from .peer_drama import ENDED, Far, PeerDrama
 
 MESSAGE_MAX = 4000
 OLDER = bytes(MESSAGE_MAX)
@@ -46,14 +46,14 @@ def fill(drama: PeerDrama) -> None:
 
 
 def answer(drama: PeerDrama, asked: Consult, data: bytes = b"") -> None:
-    drama.hear(Consulted(asked.ask, asked.peer, asked.epoch, data))
+    drama.hear(Consulted(asked.ask, asked.peer, asked.generation, asked.epoch, data))
 
 
 def test_who_has_a_game_hands_it_over():
     """The application is asked for it, and what it says goes to the one who wants it."""
     drama = halted(snapshots=True)
     (asked,) = hears(drama, word(Code.WANT, 1))
-    assert asked == Consult(Ask.SNAPSHOT, "ben", 1)
+    assert asked == Consult(Ask.SNAPSHOT, "ben", 1, 1)
     answer(drama, asked, b"game")
     assert said(drama) == word(Code.SNAPSHOT, 1, b"game")
 
@@ -66,7 +66,7 @@ def test_a_mark_goes_out_and_what_it_brings_is_merged():
     answer(drama, asked, b"7")
     assert said(drama) == word(Code.MARK, 1, b"7")
     (asked,) = hears(drama, word(Code.SINCE, 1, b"rest"))
-    assert asked == Consult(Ask.MERGE, "ben", 1, b"rest")
+    assert asked == Consult(Ask.MERGE, "ben", 1, 1, b"rest")
     assert drama.report_of_phase() is Phase.HALTED
     answer(drama, asked)
     assert drama.report_of_phase() is Phase.READY
@@ -86,6 +86,33 @@ def test_one_answer_is_merged():
     drama = halted(marks=True)
     answer(drama, drama.of_kind(Consult)[0])
     assert len(hears(drama, *[word(Code.SINCE, 1)] * 5)) == 1
+
+
+def test_a_late_answer_about_an_older_client_is_not_said_to_the_newer_one():
+    """A slow application is asked the same again about each client, in one and the same epoch."""
+    drama = halted(marks=True)
+    (older,) = drama.of_kind(Consult)
+    drama.far["ben"] = Far(gen=2)
+    drama.views("reconnecting", 1)
+    drama.connect()
+    (newer,) = drama.of_kind(Consult)
+    assert (older.generation, newer.generation) == (1, 2)
+    answer(drama, older, b"7")
+    assert said(drama) == b""
+    answer(drama, newer, b"9")
+    assert said(drama) == word(Code.MARK, 1, b"9")
+
+
+def test_who_has_played_has_a_game():
+    """Nobody had one at first; in the next pause this client wants none, and hands its own over."""
+    drama = halted(snapshots=True, state=False)
+    hears(drama, word(Code.NO_STATE, 1))
+    drama.resume()
+    drama.far["ben"].got.clear()
+    drama.views("reconnecting", 2)
+    (asked,) = hears(drama, word(Code.WANT, 2))
+    assert asked == Consult(Ask.SNAPSHOT, "ben", 1, 2)
+    assert said(drama) == b""
 
 
 def test_a_snapshot_waits_for_room_in_the_stream():
@@ -135,7 +162,7 @@ def test_a_snapshot_that_cannot_be_made_is_none():
     """The same for an application that raises."""
     drama = halted(snapshots=True)
     (asked,) = hears(drama, word(Code.WANT, 1))
-    drama.hear(ConsultFailed(asked.ask, asked.peer, asked.epoch))
+    drama.hear(ConsultFailed(asked.ask, asked.peer, asked.generation, asked.epoch))
     assert said(drama) == word(Code.NO_SNAPSHOT, 1)
     assert not drama.peer.ended
 
@@ -152,18 +179,32 @@ def test_what_is_too_long_and_no_snapshot_ends_the_game_here():
 def test_an_application_that_fails_ends_the_game_here(ask: Ask):
     """It leaves, so that the others hear of it."""
     drama = halted(marks=True)
-    drama.hear(ConsultFailed(ask, "ben", 1))
+    drama.hear(ConsultFailed(ask, "ben", 1, 1))
     assert (drama.play_now, drama.peer.reason) == (ENDED, Reason.RESYNC_FAILED)
     assert drama.report.phase is Phase.LEFT
     assert drama.notices == [Ended(Reason.RESYNC_FAILED)]
 
 
 def test_who_cannot_be_given_a_game_leaves():
-    """It has none of its own, and the first who has one cannot hand it over."""
+    """It has none of its own, and nobody who has one can hand it over."""
     drama = halted(state=False)
     assert said(drama) == word(Code.WANT, 1)
     hears(drama, word(Code.NO_SNAPSHOT, 1))
     assert (drama.play_now, drama.peer.reason) == (ENDED, Reason.NO_STATE)
+
+
+def test_the_next_player_is_asked_when_one_cannot_give_a_game():
+    """Nobody leaves before all have been asked."""
+    drama = PeerDrama("ann", "ben", "cid")
+    drama.peer.resync.has_state = False
+    drama.peer.resync.snapshots = True
+    drama.attach().recover().connect()
+    assert (said(drama), drama.far["cid"].got) == (word(Code.WANT, 1), [])
+    hears(drama, word(Code.NO_SNAPSHOT, 1))
+    assert drama.far["cid"].got == [word(Code.WANT, 1)]
+    assert not drama.peer.ended
+    drama.gives("cid", word(Code.SNAPSHOT, 1, b"game"), kind=PieceKind.RESYNC)
+    assert drama.of_kind(Consult) == [Consult(Ask.RESTORE, "cid", 1, 1, b"game")]
 
 
 def test_what_an_older_client_did_not_acknowledge_is_counted():

@@ -62,6 +62,8 @@ def test_with_whom_a_client_exchanges_data(topology, hub, player, needed):
     """Everybody, everybody or the hub, or nobody; the hub is the first unless the policy says."""
     one = outlook(player, topology=topology, hub=hub)
     assert [other.id for other in one.needed(view(**ALL))] == needed
+    one.view = view(**ALL)
+    assert one.is_hub is (topology == "star" and player == (hub or "ann"))
 
 
 def test_readiness_needs_a_view_a_lease_and_every_link():
@@ -122,6 +124,7 @@ def test_a_member_without_control_link_is_missing():
     one.view = view(ann=False, ben=False, cas=True)
     assert one.missing == {"ann"}
     assert (one.is_attached("cas"), one.is_attached("ann")) == (True, False)
+    assert not one.is_attached("nobody")
 
 
 @pytest.mark.parametrize(

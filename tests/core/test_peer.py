@@ -2,7 +2,7 @@
 
 What an application hears and a coordinator is told is in `test_peer_says`, the control link and
 the lease in `test_peer_control`, links in `test_peer_links` and `test_peer_mending`, game data in
-`test_peer_data`, whole random histories in `test_histories`.
+`test_peer_data`, the goodbye in `test_peer_leaving`, whole random histories in `test_histories`.
 """
 
 from math import inf
@@ -365,6 +365,14 @@ def test_a_program_that_goes_away_in_order_stops_and_says_so(play, topology):
     assert drama.notices == [Ended("closed")]
 
 
+def test_a_program_that_goes_away_lets_its_links_go_at_once():
+    """Nothing is left for later, when there is no program any more."""
+    drama = PeerDrama().play()
+    drama.hear(ApplicationClosing())
+    assert drama.of_kind(CloseLink) == [CloseLink("ben")]
+    assert drama.peer.deadline == inf
+
+
 def test_a_ready_client_that_goes_away_takes_its_readiness_back():
     """Nobody is to resume with a program that is gone."""
     drama = PeerDrama().ready()
@@ -379,48 +387,6 @@ def test_a_program_that_goes_away_unattached_says_nothing():
     drama.hear(ApplicationClosing())
     assert drama.reports == []
     assert drama.play_now is ENDED
-
-
-def test_leaving_is_said_again_until_it_is_acknowledged():
-    """ended, reason `left`; report left, repeated until a view acknowledges it; then bye."""
-    drama = PeerDrama().play()
-    drama.hear(ApplicationLeft())
-    assert (drama.play_now, drama.peer.reason) == (ENDED, "left")
-    assert drama.report.phase is Phase.LEFT
-    assert drama.notices == [Ended("left")]
-    assert drama.of_kind(HangUp) == []
-    drama.hear(ViewArrived(ShortView(drama.version, 1, drama.peer.control.seq - 1, 0.0)))
-    assert drama.effects == []
-    drama.wait(0.6, answered=False)
-    assert [report.phase for report in drama.reports] == [Phase.LEFT] * 2
-    drama.answers()
-    assert drama.effects == [HangUp()]
-    assert not drama.peer.leaving
-
-
-def test_leaving_is_said_for_two_seconds_at_most():
-    """What is not acknowledged by then, silence has to say."""
-    drama = PeerDrama().play()
-    drama.hear(ApplicationLeft())
-    drama.wait(1.99, answered=False)
-    assert drama.peer.leaving
-    drama.wait(0.02, answered=False)
-    assert drama.of_kind(HangUp) == [HangUp()]
-    assert (drama.peer.leaving, drama.peer.deadline) == (False, inf)
-
-
-@pytest.mark.parametrize("attached", [True, False])
-def test_leaving_ends_with_the_connection(attached):
-    """There is no way to say it any more; an ended client never attaches again."""
-    drama = PeerDrama().play()
-    if not attached:
-        drama.loses_control()
-    drama.hear(ApplicationLeft())
-    if attached:
-        drama.loses_control()
-    assert drama.of_kind(HangUp) == [HangUp()]
-    assert drama.reports == []
-    assert not drama.peer.leaving
 
 
 @pytest.mark.parametrize(

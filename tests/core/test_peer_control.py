@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from reconnect.core.effects import Dial, HangUp, SendReport
+from reconnect.core.effects import Dial, HangUp, Inform, SendReport
 from reconnect.core.events import (
     ControlClosed,
     ErrorArrived,
@@ -13,6 +13,7 @@ from reconnect.core.events import (
     ViewArrived,
 )
 from reconnect.core.messages import Phase, ShortView, View
+from reconnect.core.notices import Ended
 from reconnect.core.table import State
 from tests.core.peer_drama import ENDED, HALTED, PLAYING, PeerDrama
 
@@ -228,6 +229,15 @@ def test_a_client_without_hope_gives_up():
     assert drama.at == (HALTED, 2)
     drama.wait(0.02)
     assert (drama.play_now, drama.peer.reason) == (ENDED, "unreachable")
+
+
+def test_a_client_that_gives_up_has_nothing_more_to_say_on_its_links():
+    """The end is all that comes of it, whatever else is due at that instant."""
+    drama = PeerDrama().play()
+    drama.loses_control()
+    drama.wait(drama.peer.control.give_up_at - drama.now - 1.0)
+    drama.now = drama.peer.control.give_up_at
+    assert drama.hear(TimePassed()) == [HangUp(), Inform(Ended("unreachable"))]
 
 
 def test_a_client_that_never_reached_anybody_gives_up():

@@ -31,6 +31,14 @@ class Toy:
         return b""
 
 
+def beginning(*, marks: bool, snapshots: bool, has_state: bool = False, epoch: int = 1) -> Resync:
+    """One who has met bob's first client, in this epoch."""
+    resync = Resync(marks, snapshots, has_state)
+    resync.meet("bob", 1)
+    resync.begin(epoch)
+    return resync
+
+
 class Table:
     """Toys joined by streams: in order, and never lost; who is served next is chance."""
 
@@ -40,19 +48,35 @@ class Table:
             for player in players
         }
         self.random = Random(seed)
+        self.generation = 1
+        for player in players:
+            self.join(player, *self.others(player))
         self.streams: dict[tuple[str, str], deque[bytes]] = {}
         self.cut: set[frozenset[str]] = set()
+        self.hub: str | None = None
+        """Of a star; else everybody has a link to everybody."""
 
     def reload(self, player: str) -> None:
         old = self.toys[player].resync
         self.toys[player] = Toy(set(), Resync(old.marks, old.snapshots))
+        self.generation += 1
         for other in self.others(player):
             self.streams.pop((player, other), None)
             self.streams.pop((other, player), None)
             self.toys[other].resync.forget(player)
+            self.join(player, other)
+
+    def join(self, player: str, *others: str) -> None:
+        for other in others:
+            self.toys[player].resync.meet(other, 1)
+            self.toys[other].resync.meet(player, self.generation)
 
     def others(self, player: str) -> list[str]:
         return [other for other in self.toys if other != player]
+
+    def needed(self, player: str) -> list[str]:
+        others = self.others(player)
+        return others if self.hub in (None, player) else [one for one in others if one == self.hub]
 
     def do(self, player: str, steps: list[Step]) -> None:
         toy = self.toys[player]
@@ -60,9 +84,9 @@ class Table:
             match step:
                 case Say(peer, message):
                     self.streams.setdefault((player, peer), deque()).append(message)
-                case Consult(ask, peer, epoch):
+                case Consult(ask, peer, generation, epoch):
                     answer = toy.answer(step)
-                    self.do(player, toy.resync.consulted(ask, peer, epoch, answer))
+                    self.do(player, toy.resync.consulted(ask, peer, generation, epoch, answer))
                 case Stranded():
                     toy.stranded = True
 
@@ -73,9 +97,10 @@ class Table:
     def settle(self) -> None:
         for _ in range(300):
             player = self.random.choice(list(self.toys))
-            others = self.others(player)
+            others = self.needed(player)
             proven = [one for one in others if frozenset((one, player)) not in self.cut]
-            self.do(player, self.toys[player].resync.due(proven, others))
+            between = player == self.hub
+            self.do(player, self.toys[player].resync.due(proven, others, between=between))
             full = [pair for pair, queue in self.streams.items() if queue]
             if full:
                 sender, receiver = self.random.choice(full)
@@ -83,7 +108,7 @@ class Table:
                 self.do(receiver, self.toys[receiver].resync.heard(sender, message))
 
     def done(self) -> list[str]:
-        return [player for player, toy in self.toys.items() if toy.resync.done(self.others(player))]
+        return [player for player, toy in self.toys.items() if toy.resync.done(self.needed(player))]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -121,6 +146,31 @@ def test_the_first_who_has_a_game_is_asked(seed: int):
     assert all(toy.inputs == {"carol0", "carol1", "carol2"} for toy in table.toys.values())
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_hub_that_has_just_started_answers_when_it_knows(seed: int):
+    """Hub and spoke are both new: the spoke gets the game that the hub gets from another one."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    table.hub = "alice"
+    table.reload("alice")
+    table.reload("carol")
+    table.halt(2)
+    table.settle()
+    assert sorted(table.done()) == ["alice", "bob", "carol"]
+    assert table.toys["carol"].inputs >= {"bob0", "bob1", "bob2"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_star_in_which_nobody_has_a_game_begins(seed: int):
+    """The hub has asked all of them, and then says so."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    table.hub = "alice"
+    for player in table.toys:
+        table.reload(player)
+    table.halt(2)
+    table.settle()
+    assert sorted(table.done()) == ["alice", "bob", "carol"]
+
+
 @pytest.mark.parametrize("marks", [True, False])
 def test_where_nobody_has_a_game_all_begin(marks: bool):
     """At the first start everybody is asked and nobody has anything: that is agreement, too."""
@@ -152,15 +202,45 @@ def test_a_game_that_cannot_be_handed_over_strands_the_newcomer():
     assert table.done() == ["alice"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_next_one_is_asked_when_the_first_cannot_hand_its_game_over(seed: int):
+    """Of three, one has a game and no way to give it away; the newcomer gets the other one's."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    table.toys["alice"].resync.snapshots = False
+    table.reload("bob")
+    table.halt(2)
+    table.settle()
+    assert not table.toys["bob"].stranded
+    assert table.done() == ["alice", "bob", "carol"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_can_be_given_a_game_by_nobody_is_stranded(seed: int):
+    """Only when all have been asked: one cannot hand its game over, the other has none either."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    table.toys["alice"].resync.snapshots = False
+    table.reload("bob")
+    table.reload("carol")
+    table.cut.add(frozenset(("bob", "carol")))
+    table.halt(2)
+    table.settle()
+    assert not table.toys["bob"].stranded
+    assert not table.toys["carol"].stranded
+    table.cut.clear()
+    table.settle()
+    assert table.toys["bob"].stranded
+    assert table.toys["carol"].stranded
+    assert table.done() == []
+
+
 def test_an_application_that_fails_to_make_a_snapshot_says_so():
     """A snapshot that turns out too long is answered like one that cannot be had."""
-    resync = Resync(marks=False, snapshots=True, has_state=True)
-    resync.begin(2)
+    resync = beginning(marks=False, snapshots=True, has_state=True, epoch=2)
     resync.heard("bob", HEAD.pack(Code.WANT, 2))
     (asked,) = resync.due(["bob"], ["bob"])
-    assert asked == Consult(Ask.SNAPSHOT, "bob", 2)
-    assert resync.cannot("bob", 2) == [Say("bob", HEAD.pack(Code.NO_SNAPSHOT, 2))]
-    assert resync.cannot("bob", 1) == []
+    assert asked == Consult(Ask.SNAPSHOT, "bob", 1, 2)
+    assert resync.cannot("bob", 1, 2) == [Say("bob", HEAD.pack(Code.NO_SNAPSHOT, 2))]
+    assert resync.cannot("bob", 1, 1) == []
 
 
 def test_nobody_is_asked_over_a_link_that_is_not_proven():
@@ -202,8 +282,7 @@ def test_beginning_the_same_epoch_again_changes_nothing():
 
 def test_early_words_of_the_newest_epoch_are_kept_one_of_each():
     """A far end that is ahead cannot fill our memory."""
-    resync = Resync(marks=True, snapshots=True, has_state=True)
-    resync.begin(1)
+    resync = beginning(marks=True, snapshots=True, has_state=True)
     for epoch in (3, 2, 4, 4, 4):
         for code in (Code.MARK, Code.WANT, Code.SINCE):
             assert resync.heard("bob", HEAD.pack(code, epoch) + b"x") == []
@@ -214,44 +293,53 @@ def test_early_words_of_the_newest_epoch_are_kept_one_of_each():
 
 def test_early_words_are_answered_when_their_epoch_begins():
     """A mark that came before we stopped is answered after."""
-    resync = Resync(marks=True, snapshots=True, has_state=True)
-    resync.begin(1)
+    resync = beginning(marks=True, snapshots=True, has_state=True)
     resync.heard("bob", HEAD.pack(Code.MARK, 2) + b"7")
     resync.begin(2)
-    assert Consult(Ask.SINCE, "bob", 2, b"7") in resync.due(["bob"], ["bob"])
+    assert Consult(Ask.SINCE, "bob", 1, 2, b"7") in resync.due(["bob"], ["bob"])
 
 
 @pytest.mark.parametrize("code", [Code.SINCE, Code.NOTHING_SINCE, Code.NO_STATE, Code.SNAPSHOT])
 def test_answers_that_nobody_asked_for_are_ignored(code: Code):
     """A far end cannot push its game on us."""
-    resync = Resync(marks=True, snapshots=True)
-    resync.begin(1)
+    resync = beginning(marks=True, snapshots=True)
     assert resync.heard("bob", HEAD.pack(code, 1) + b"forged") == []
     assert not resync.done(["bob"])
 
 
 def test_no_snapshot_is_only_believed_when_one_was_wanted():
     """A far end cannot throw us out of our own game."""
-    resync = Resync(marks=False, snapshots=True, has_state=True)
-    resync.begin(1)
+    resync = beginning(marks=False, snapshots=True, has_state=True)
     assert resync.heard("bob", HEAD.pack(Code.NO_SNAPSHOT, 1)) == []
 
 
 def test_one_restore_at_a_time():
     """A second snapshot of the same epoch is not restored over the first."""
-    resync = Resync(marks=False, snapshots=True)
-    resync.begin(1)
+    resync = beginning(marks=False, snapshots=True)
     resync.due(["bob"], ["bob"])
     assert len(resync.heard("bob", HEAD.pack(Code.SNAPSHOT, 1) + b"s")) == 1
     assert resync.heard("bob", HEAD.pack(Code.SNAPSHOT, 1) + b"s") == []
 
 
+def test_a_game_that_is_being_restored_is_waited_for():
+    """Its giver is replaced meanwhile by a client without a game: nobody is asked any more."""
+    resync = beginning(marks=False, snapshots=True)
+    resync.due(["bob"], ["bob"])
+    assert len(resync.heard("bob", HEAD.pack(Code.SNAPSHOT, 1) + b"s")) == 1
+    resync.forget("bob")
+    resync.meet("bob", 2)
+    assert resync.due(["bob"], ["bob"]) == []
+    assert not resync.done([])
+    resync.consulted(Ask.RESTORE, "bob", 1, 1, b"")
+    assert resync.due(["bob"], ["bob"]) == []
+    assert resync.done(["bob"])
+
+
 def test_an_answer_of_an_older_epoch_is_dropped_but_a_restored_game_stays():
     """The application took its time: what it says of an older epoch is of no use any more."""
-    resync = Resync(marks=True, snapshots=True)
-    resync.begin(2)
-    assert resync.consulted(Ask.MARK, "bob", 1, b"7") == []
-    assert resync.consulted(Ask.RESTORE, "bob", 1, b"") == []
+    resync = beginning(marks=True, snapshots=True, epoch=2)
+    assert resync.consulted(Ask.MARK, "bob", 1, 1, b"7") == []
+    assert resync.consulted(Ask.RESTORE, "bob", 1, 1, b"") == []
     assert resync.has_state
 
 
@@ -264,43 +352,38 @@ def test_junk_is_refused(junk: bytes):
 
 def test_words_of_an_epoch_that_is_still_to_come_are_kept_over_another():
     """A far end may be two epochs ahead."""
-    resync = Resync(marks=True, snapshots=True, has_state=True)
-    resync.begin(1)
+    resync = beginning(marks=True, snapshots=True, has_state=True)
     resync.heard("bob", HEAD.pack(Code.MARK, 3) + b"7")
     resync.begin(2)
-    assert resync.due(["bob"], ["bob"]) == [Consult(Ask.MARK, "bob", 2)]
+    assert resync.due(["bob"], ["bob"]) == [Consult(Ask.MARK, "bob", 1, 2)]
     resync.begin(3)
-    assert Consult(Ask.SINCE, "bob", 3, b"7") in resync.due(["bob"], ["bob"])
+    assert Consult(Ask.SINCE, "bob", 1, 3, b"7") in resync.due(["bob"], ["bob"])
 
 
 def test_a_mark_is_answered_when_there_is_a_game_to_answer_from():
     """Until then it is kept."""
-    resync = Resync(marks=True, snapshots=True)
-    resync.begin(1)
+    resync = beginning(marks=True, snapshots=True)
     resync.heard("bob", HEAD.pack(Code.MARK, 1) + b"7")
     assert resync.due(["bob"], ["bob"]) == [Say("bob", HEAD.pack(Code.WANT, 1))]
     assert resync.due(["bob"], ["bob"]) == []
-    resync.consulted(Ask.RESTORE, "bob", 1, b"")
-    assert resync.due(["bob"], ["bob"])[0] == Consult(Ask.SINCE, "bob", 1, b"7")
+    resync.consulted(Ask.RESTORE, "bob", 1, 1, b"")
+    assert resync.due(["bob"], ["bob"])[0] == Consult(Ask.SINCE, "bob", 1, 1, b"7")
 
 
 def test_a_game_in_which_nothing_can_be_lacking_says_so():
     """It sends with `send` alone; the far end need not wait for what it lacks."""
-    resync = Resync(marks=False, snapshots=True, has_state=True)
-    resync.begin(1)
+    resync = beginning(marks=False, snapshots=True, has_state=True)
     resync.heard("bob", HEAD.pack(Code.MARK, 1) + b"7")
     assert resync.due(["bob"], ["bob"]) == [Say("bob", HEAD.pack(Code.NOTHING_SINCE, 1))]
-    other = Resync(marks=True, snapshots=True, has_state=True)
-    other.begin(1)
-    other.due(["ann"], ["ann"])
-    other.heard("ann", HEAD.pack(Code.NOTHING_SINCE, 1))
-    assert other.done(["ann"])
+    other = beginning(marks=True, snapshots=True, has_state=True)
+    other.due(["bob"], ["bob"])
+    other.heard("bob", HEAD.pack(Code.NOTHING_SINCE, 1))
+    assert other.done(["bob"])
 
 
 def test_what_came_early_counts_as_asked():
     """Who asked before we stopped does not ask again."""
-    resync = Resync(marks=True, snapshots=True, has_state=True)
-    resync.begin(1)
+    resync = beginning(marks=True, snapshots=True, has_state=True)
     resync.heard("bob", HEAD.pack(Code.WANT, 2))
     resync.begin(2)
     with pytest.raises(RemoteProtocolError):
@@ -309,9 +392,38 @@ def test_what_came_early_counts_as_asked():
 
 def test_what_a_player_said_is_forgotten_with_its_client():
     """Its next one asks anew."""
-    resync = Resync(marks=True, snapshots=True, has_state=True)
-    resync.begin(1)
-    for _ in range(2):
+    resync = beginning(marks=True, snapshots=True, has_state=True)
+    for generation in (1, 2):
         resync.heard("bob", HEAD.pack(Code.WANT, 1))
-        assert Consult(Ask.SNAPSHOT, "bob", 1) in resync.due(["bob"], ["bob"])
+        assert Consult(Ask.SNAPSHOT, "bob", generation, 1) in resync.due(["bob"], ["bob"])
         resync.forget("bob")
+        resync.meet("bob", 2)
+
+
+def test_what_was_asked_about_an_older_client_is_no_answer_to_the_newer_one():
+    """The same question, in the same epoch, and yet another: the newer one may hold less."""
+    resync = beginning(marks=True, snapshots=True, has_state=True)
+    for generation, mark in ((1, b"7"), (2, b"0")):
+        resync.meet("bob", generation)
+        resync.heard("bob", HEAD.pack(Code.MARK, 1) + mark)
+        asked = Consult(Ask.SINCE, "bob", generation, 1, mark)
+        assert asked in resync.due(["bob"], ["bob"])
+        resync.heard("bob", HEAD.pack(Code.WANT, 1))
+        assert resync.due(["bob"], ["bob"]) == [Consult(Ask.SNAPSHOT, "bob", generation, 1)]
+        resync.heard("bob", HEAD.pack(Code.SINCE, 1) + b"rest")
+        resync.forget("bob")
+    resync.meet("bob", 2)
+    for ask in (Ask.MARK, Ask.SINCE, Ask.SNAPSHOT, Ask.MERGE):
+        assert resync.consulted(ask, "bob", 1, 1, b"older") == []
+    assert resync.cannot("bob", 1, 1) == []
+    assert not resync.done(["bob"])
+    newer = Say("bob", HEAD.pack(Code.SINCE, 1) + b"newer")
+    assert resync.consulted(Ask.SINCE, "bob", 2, 1, b"newer") == [newer]
+
+
+def test_an_answer_about_a_player_who_is_gone_is_none():
+    """Nobody is left to whom it could be said."""
+    resync = beginning(marks=True, snapshots=True, has_state=True)
+    resync.forget("bob")
+    assert resync.consulted(Ask.MARK, "bob", 1, 1, b"7") == []
+    assert resync.cannot("bob", 1, 1) == []

@@ -69,9 +69,10 @@ def test_an_outage_has_what_is_left_of_the_budget():
     assert drama.session.paused_total == pytest.approx(50.0)
 
 
-def test_an_outage_within_the_budget_ends_by_its_own_timeout():
-    """Ended(`timeout`) where the outage, and not the budget, has run out."""
-    drama = Drama(pause_budget=100.0).play()
+@pytest.mark.parametrize("budget", [100.0, 55.5])
+def test_an_outage_within_the_budget_ends_by_its_own_timeout(budget):
+    """Ended(`timeout`) where the outage has run out, and of the budget a little is left."""
+    drama = Drama(pause_budget=budget).play()
     pause_for(drama, 25.0)
     drama.pause()
     drama.wait(30.1, "ann", "ben")

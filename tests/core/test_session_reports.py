@@ -240,6 +240,15 @@ def test_the_others_go_on_after_a_pause(state):
     assert drama.state is CONNECTED
 
 
+def test_who_leaves_while_another_is_waited_for_is_out_at_once():
+    """paused, on_leave `go_on`: saved and told to all, although nothing moves."""
+    drama = Drama("ann", "ben", "cas", on_leave="go_on").play().pause("ann")
+    drama.says("cas", LEFT)
+    assert drama.state is PAUSED
+    assert drama.stored.players == ("ann", "ben")
+    assert [one.id for one in drama.view("ben").players] == ["ann", "ben"]
+
+
 def test_who_leaves_while_all_wait_for_it_lets_them_begin_to_mend():
     """paused, on_leave `go_on`: the leaver is waited for no longer; the epoch stays."""
     drama = Drama("ann", "ben", "cas", on_leave="go_on").play().pause("ann")

@@ -37,6 +37,16 @@ def test_who_does_not_come_back_after_a_restart_is_lost():
     assert drama.notices == [Paused("control_lost", frozenset({"ben"}), 1)]
 
 
+def test_after_a_restart_the_first_client_of_a_player_needs_no_fence_either():
+    """gen(p) == 0: whoever never came is not playing, so a promise is all that is waited for."""
+    drama = Drama()
+    drama.restarts()
+    for player in drama.players:
+        drama.enters(player)
+        assert not drama.stored.seats[drama.players.index(player)].fenced
+    drama.resume()
+
+
 def test_a_restart_remembers_that_leases_may_be_running():
     """Process start: last_report_at = now for all, so nobody counts as halted too early."""
     drama = Drama().play().pause("ann")

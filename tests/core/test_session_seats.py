@@ -205,6 +205,17 @@ def test_a_client_that_takes_the_seat_on_its_own_connection_is_not_thrown_off_it
     assert drama.session.members["ann"].conn == conn
 
 
+def test_each_attach_is_answered_with_the_policy_on_an_old_connection_too():
+    """Whatever that connection was told, its new client is told; the host hears `Attached`."""
+    drama = Drama().play()
+    conn = drama.clients["ann"].conn
+    drama.says("ann", HALTED, 0, gen=0)
+    drama.clients["ann"].gen = 2
+    drama.says("ann", HALTED, 0)
+    assert drama.view(conn).policy is drama.policy
+    assert drama.notices == [Attached("ann", 2)]
+
+
 # -- the fence -----------------------------------------------------------------------------------
 
 

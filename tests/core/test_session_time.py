@@ -265,6 +265,15 @@ def test_the_survivors_go_on_without_the_rest(topology):
     assert (drama.view("cas").state, drama.view("cas").reason) == (ENDED, "dropped")
 
 
+def test_where_nobody_may_be_dropped_the_deadline_is_the_end():
+    """reconnecting; now >= deadline, on_deadline `end`: ended(`timeout`), survivors or not."""
+    drama = shortage(on_deadline="end")
+    drama.loses("cas")
+    drama.wait(30.0, "ann", "ben")
+    assert drama.notices == [Ended("timeout")]
+    assert drama.session.players == ["ann", "ben", "cas"]
+
+
 def test_who_is_there_but_without_links_is_told_that_it_is_out():
     """go_on: personal ended(`dropped`) and `bye` to those who are connected but not linked."""
     drama = shortage()

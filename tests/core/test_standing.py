@@ -188,6 +188,15 @@ def test_a_clock_that_jumped_clamps_what_is_left_of_the_first_start(at, left):
     assert ends_at - 500.0 == pytest.approx(left, abs=1e-5)
 
 
+def test_those_who_go_on_from_a_first_start_keep_their_time_over_a_restart():
+    """They have an outage's time from then on, which may be longer than the start's own."""
+    session = born("ann", "ben", start_timeout=6.0, outage_timeout=20.0)
+    session.ends_at = 10.0 + 20.0
+    ends_at = loaded(session, at=12.0).ends_at
+    assert ends_at is not None
+    assert ends_at - 500.0 == pytest.approx(18.0, abs=1e-5)
+
+
 def test_an_outage_never_begins_in_the_future():
     """After the wall clock was put back the outage counts from the restart on."""
     drama = Drama().play().pause()

@@ -187,9 +187,10 @@ class World(Host, Wires):
     def _consulted(self, client: Client, asked: Consult) -> None:
         """The application answers; its whole game is that it has one."""
         answer = b""
+        which = asked.ask, asked.peer, asked.generation, asked.epoch
         if client.fails:
             client.fails = False
-            self.tell(client, ev.ConsultFailed(asked.ask, asked.peer, asked.epoch))
+            self.tell(client, ev.ConsultFailed(*which))
             return
         if asked.ask is Ask.SNAPSHOT:
             assert client.has_game, "asked for a game that is not there"
@@ -197,7 +198,7 @@ class World(Host, Wires):
         elif asked.ask is Ask.RESTORE:
             assert asked.data == GAME
             client.has_game = client.alive
-        self.tell(client, ev.Consulted(asked.ask, asked.peer, asked.epoch, answer))
+        self.tell(client, ev.Consulted(*which, answer))
 
     def kill(self, client: Client) -> None:
         """The program is gone, without a word; its machine may close the connection."""
