@@ -19,7 +19,7 @@ import attrs
 
 from reconnect.core.checks import is_id
 from reconnect.core.effects import Close, Save, Send, SessionEffect, Tell
-from reconnect.core.messages import Error
+from reconnect.core.messages import Error, View
 from reconnect.core.notices import SessionNotice
 from reconnect.core.session import Session
 from reconnect.core.table import State
@@ -32,7 +32,7 @@ from reconnect.policy import Policy
 from reconnect.ports import Cancel, Closing, Owned, Recorder, ServerSignaling, Store
 from reconnect.reception import Reception
 from reconnect.runtimes import outcome
-from reconnect.seats import Seats
+from reconnect.seats import LARGE, Seats
 from reconnect.stores.memory import MemoryStore
 from reconnect.wheel import Wheel
 
@@ -224,6 +224,7 @@ class Coordinator:
     def _forget(self, session: str) -> None:
         for connection in self._seats.in_session(session):
             self._seats.hang_up(connection, session=session)
+        self._seats.forget(session)
         mailbox = self._mailboxes.pop(session)
         if mailbox.session is not None:
             self._counters.stale += mailbox.session.stale
@@ -254,7 +255,10 @@ class Coordinator:
                     if connection is not None:
                         if late >= LATE_MIN and not isinstance(message, Error):
                             message = message.aged(late)
-                        self._seats.send(connection, message, session=session)
+                        if isinstance(message, View) and self._is_large(session):
+                            self._seats.send_soon(connection, message, session=session)
+                        else:
+                            self._seats.send(connection, message, session=session)
                 case Close(number):
                     connection = self._seats.numbered(number)
                     if connection is not None:
@@ -265,6 +269,9 @@ class Coordinator:
                     pass  # done, or nothing behind it would be performed
                 case _:
                     assert_never(effect)
+
+    def _is_large(self, session: str) -> bool:
+        return len(self._mailboxes[session].record.seats) > LARGE
 
     def _tell(self, session: str, notice: SessionNotice) -> None:
         try:

@@ -118,11 +118,20 @@ class Conflict(StoreError):
 
 
 class StoreInUse(StoreError):
-    """Another coordinator, still alive, owns this store."""
+    """Another coordinator, still alive, owns this store.
 
-    def __init__(self, owner: str) -> None:
+    `stuck`: it hangs in the middle of a write, so nobody can take over before its process ends.
+    """
+
+    def __init__(self, owner: str, *, stuck: bool = False) -> None:
         self.owner = owner
+        self.stuck = stuck
+        advice = (
+            "which hangs in the middle of a write and cannot be relieved: end its process "
+            "(kill -9), or let it go on (kill -CONT), and start again"
+            if stuck
+            else "stop it first, or give this one a store of its own"
+        )
         super().__init__(
-            f"the store is in use by coordinator {owner!r}; stop it first, or give this one "
-            "a store of its own"
+            f"the store is in use by coordinator {owner!r}{', ' if stuck else '; '}{advice}"
         )

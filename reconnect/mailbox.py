@@ -41,6 +41,7 @@ from reconnect.means import Means
 from reconnect.runtimes import outcome
 
 WAITING_MAX = 1000  # 10 s of 64 players' reports; each is a whole state, and the next says it all
+WAITING_PER_CONNECTION = 100  # 2 s, the longest save by default, of all that it may report
 BACK_OFF_MIN = 0.05  # s; most failures of a store are over at once
 BACK_OFF_MAX = 1.0  # s; a player waits for it, and a dead store has no use for more haste
 FIRST_SAVES_MAX = 5  # three quarters of a second: nobody has been promised anything yet
@@ -127,11 +128,32 @@ class Mailbox:
 
     def post(self, event: SessionEvent, check: Check | None = None) -> None:
         """Let the session hear of `event`, now or when its turn has come."""
-        if isinstance(event, ReportArrived) and len(self._letters) >= WAITING_MAX:
+        if isinstance(event, ReportArrived) and not self._has_room_for(event.conn):
             self._means.counters.overflowed += 1
             return
         self._letters.append(Letter(event, self._means.runtime.now(), check))
         self._drain()
+
+    def withdraw(self, conn: int) -> None:
+        """What waits to be let in on this connection, which is gone, never happens."""
+        self._letters = [one for one in self._letters if one.check is None or _conn_of(one) != conn]
+
+    def digests(self, player: str) -> list[str | None]:
+        """Of the tokens that open this player's seat now, or will when what waits is saved."""
+        session, waiting = self.session, [letter.event for letter in self._letters]
+        issued = [one for one in (self._order, *waiting) if isinstance(one, TokenIssued)]
+        if session is None:
+            known = {seat.player: seat.token_digest for seat in self.record.seats}
+        else:
+            known = {player: one.token_digest for player, one in session.members.items()}
+        return [known.get(player), *(one.digest for one in issued if one.player == player)]
+
+    def _has_room_for(self, conn: int) -> bool:
+        waiting = self._letters
+        return len(waiting) < WAITING_PER_CONNECTION or (
+            len(waiting) < WAITING_MAX
+            and sum(_conn_of(one) == conn for one in waiting) < WAITING_PER_CONNECTION
+        )
 
     def due(self) -> None:
         """The instant has come for which the wheel was armed; it may be too early by now."""
@@ -334,6 +356,10 @@ class Mailbox:
                 means.handled(session, event, effects, now)
                 means.perform(self.id, effects, 0.0)
         self._stage = Stage.FREE
+
+
+def _conn_of(letter: Letter) -> int | None:
+    return letter.event.conn if isinstance(letter.event, ReportArrived) else None
 
 
 def _is_short(effects: Sequence[SessionEffect]) -> bool:

@@ -25,7 +25,7 @@ class Counters:
     refused: int = 0
     """Bad tokens, unknown sessions, other versions of the protocol, seats of others."""
     rate_limited: int = 0
-    """Messages of connections that sent too many."""
+    """Messages and connections of players who sent, or dialled, too often."""
     unattached: int = 0
     """Connections closed because they claimed no seat in time."""
     overflowed: int = 0

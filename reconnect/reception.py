@@ -14,7 +14,7 @@ from typing import Any, assert_never
 import attrs
 
 from reconnect import tokens
-from reconnect.core.checks import is_id
+from reconnect.core.checks import PACKET_MAX, is_id
 from reconnect.core.decode import claim_of, decode_from_client, session_of
 from reconnect.core.events import ConnectionClosed, ReportArrived
 from reconnect.core.messages import (
@@ -36,11 +36,12 @@ from reconnect.log import facts_of
 from reconnect.mailbox import Mailbox
 from reconnect.means import Counters
 from reconnect.ports import Runtime
-from reconnect.seats import Connection, Seats
+from reconnect.seats import Connection, Seat, Seats
 from reconnect.wheel import Wheel
 
 ATTACH_TIMEOUT = 10.0  # s; a client claims its seat with its first words
 EXCESS_MAX = 100  # a client that was told once stops long before; a flood is cut in well under 1 s
+OPENS_NOTHING = "this opens no seat here"
 PASSED_ON = ("signal", "signal_ack", "data")
 EXCESS_FORGOTTEN = 5.0  # s; after that an excess is a new one, and is told again
 
@@ -118,9 +119,9 @@ class Reception:
     # -- what is in it -----------------------------------------------------------------------------
 
     def _hear(self, connection: Connection, raw: Any) -> None:
-        seated = connection.mailbox is not None
-        bucket = connection.passed_on if seated and _is_passed_on(raw) else connection.reports
-        if not bucket.take(self._runtime.now()):
+        now = self._runtime.now()
+        passed_on = connection.mailbox is not None and _is_passed_on(raw)
+        if not (connection.may_pass_on(now) if passed_on else connection.reports.take(now)):
             self._slow_down(connection)
             return
         message = decode_from_client(raw)
@@ -145,7 +146,25 @@ class Reception:
         mailbox = self._mailboxes.get(session_of(raw))
         if mailbox is None:
             raise RemoteProtocolError("there is no such session", code=ErrorCode.UNKNOWN_SESSION)
-        self._claim(connection, mailbox, claim, message)
+        seat = self._claimed(connection, mailbox, claim)
+        if connection.seat is None:
+            self._arrive(connection, seat)
+        self._claim(connection, seat, claim, message)
+
+    def _claimed(self, connection: Connection, mailbox: Mailbox, claim: Claim) -> Seat:
+        """The seat whose token this is, or may be by the time that its turn has come."""
+        digests = mailbox.digests(claim.player)
+        if any(tokens.matches(claim.token, digest) for digest in digests):
+            seat = self._seats.seat(mailbox, claim.player, now=self._runtime.now())
+            if connection.seat in (None, seat):
+                return seat
+        raise RemoteProtocolError(OPENS_NOTHING, code=ErrorCode.BAD_TOKEN)
+
+    def _arrive(self, connection: Connection, seat: Seat) -> None:
+        if not seat.admits(connection, self._runtime.now()):
+            raise RemoteProtocolError("too many connections", code=ErrorCode.RATE_LIMITED)
+        if (surplus := seat.surplus) is not None:
+            self._hang_up(surplus)
 
     def _talk(
         self,
@@ -156,23 +175,33 @@ class Reception:
     ) -> None:
         match message:
             case Report():
-                claim = claim_of(raw)
-                if claim is not None:
-                    self._claim(connection, mailbox, claim, message)
-                else:
-                    mailbox.post(ReportArrived(connection.number, connection.player, message))
+                self._reported(connection, mailbox, claim_of(raw), message)
             case Signal() | SignalAck() | Data():
                 self._relay(connection, mailbox, message)
             case _:
                 assert_never(message)
 
-    def _claim(
-        self, connection: Connection, mailbox: Mailbox, claim: Claim, report: Report
+    def _reported(
+        self, connection: Connection, mailbox: Mailbox, claim: Claim | None, report: Report
     ) -> None:
+        seat = connection.seat
+        assert seat is not None
+        if claim is not None:
+            seat = self._claimed(connection, mailbox, claim)
+        if not seat.allows(report, self._runtime.now()):
+            self._slow_down(connection)
+        elif claim is not None:
+            self._claim(connection, seat, claim, report)
+        else:
+            connection.asks = True
+            mailbox.post(ReportArrived(connection.number, connection.player, report))
+
+    def _claim(self, connection: Connection, seat: Seat, claim: Claim, report: Report) -> None:
         """The token is looked at when its turn has come: it may itself be waiting to be saved."""
-        mailbox.post(
+        connection.asks = True
+        seat.mailbox.post(
             ReportArrived(connection.number, claim.player, report),
-            partial(self._admit, connection, mailbox, claim),
+            partial(self._admit, connection, seat.mailbox, claim),
         )
 
     def _admit(
@@ -181,14 +210,10 @@ class Reception:
         if not connection.open:
             return False
         member = session.members.get(claim.player)
-        known = member is not None and tokens.matches(claim.token, member.token_digest)
-        seated = connection.mailbox is not None
-        seat = (mailbox, claim.player)
-        if not known or (seated and (connection.mailbox, connection.player) != seat):
-            self._say_no(connection, mailbox.id, ErrorCode.BAD_TOKEN, "this opens no seat here")
+        if member is None or not tokens.matches(claim.token, member.token_digest):
+            self._say_no(connection, mailbox.id, ErrorCode.BAD_TOKEN, OPENS_NOTHING)
             return False
-        if not seated:
-            self._seats.sit(connection, mailbox, claim.player)
+        connection.sit()
         return True
 
     # -- passed on ---------------------------------------------------------------------------------
@@ -218,6 +243,12 @@ class Reception:
         else:
             self._counters.stale += 1
             return
+        packets = 1 + len(message.payload) // PACKET_MAX if isinstance(message, Signal) else 1
+        if not connection.gets_through(receiver, self._runtime.now(), packets=packets):
+            self._counters.rate_limited += 1
+            return
+        if not isinstance(message, SignalAck):
+            receiver.has_to_answer()
         self._counters.relayed += 1
         self._seats.send(receiver, passed, session=mailbox.id)
 
@@ -247,6 +278,8 @@ class Reception:
             self._counters.malformed += 1
         elif code in FINAL_ERRORS:
             self._counters.refused += 1
+        elif code == ErrorCode.RATE_LIMITED:
+            self._counters.rate_limited += 1
         else:
             self._counters.undelivered += 1
         speaks = (PROTOCOL_VERSION,) if code == ErrorCode.VERSION else ()
@@ -263,6 +296,8 @@ class Reception:
     def _detach(self, connection: Connection) -> None:
         if connection.mailbox is not None:
             connection.mailbox.post(ConnectionClosed(connection.number))
+        elif connection.seat is not None:
+            connection.seat.mailbox.withdraw(connection.number)
 
 
 def _is_passed_on(raw: Any) -> bool:

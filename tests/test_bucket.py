@@ -50,3 +50,30 @@ def test_widening_keeps_what_was_taken(spent):
     bucket.widen(rate=100, burst=20)
     assert taken(bucket, 0.0, 100) == 20 - spent
     assert taken(bucket, 0.125, 100) == 12
+
+
+def test_of_what_it_is_widened_by_only_a_share_is_there_at_once():
+    """The rest has to be waited for."""
+    bucket = Bucket.full(rate=1, burst=5, now=0.0)
+    taken(bucket, 0.0, 3)
+    bucket.widen(rate=10, burst=25, share=0.25)
+    assert taken(bucket, 0.0, 100) == 7
+    assert taken(bucket, 1.0, 100) == 10
+
+
+def test_what_costs_more_takes_more():
+    """All of it or nothing."""
+    bucket = Bucket.full(rate=1, burst=5, now=0.0)
+    assert bucket.take(0.0, cost=3.0)
+    assert not bucket.take(0.0, cost=3.0)
+    assert bucket.take(0.0, cost=2.0)
+    assert not bucket.take(0.0)
+
+
+def test_its_share_is_how_full_it_is():
+    """It grows with time, up to the burst."""
+    bucket = Bucket.full(rate=1, burst=4, now=0.0)
+    assert bucket.share(0.0) == 1.0
+    taken(bucket, 0.0, 4)
+    assert bucket.share(1.0) == 0.25
+    assert bucket.share(99.0) == 1.0

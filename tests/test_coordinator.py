@@ -498,6 +498,7 @@ def test_stats_count_sessions_by_state():
     assert (stats["sessions_connected"], stats["sessions_reconnecting"]) == (1, 1)
     assert stats["stale"] == 1
     for _ in range(300):
+        house.keep(0.5, ann)
         ben.hang_up()
         ben.claim()
     handle.end()

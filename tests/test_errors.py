@@ -53,7 +53,13 @@ EVERY = [
         errors.StoreInUse("c1"),
         "the store is in use by coordinator 'c1'; stop it first, or give this one "
         "a store of its own",
-        {"owner": "c1"},
+        {"owner": "c1", "stuck": False},
+    ),
+    (
+        errors.StoreInUse("c1", stuck=True),
+        "the store is in use by coordinator 'c1', which hangs in the middle of a write and cannot "
+        "be relieved: end its process (kill -9), or let it go on (kill -CONT), and start again",
+        {"owner": "c1", "stuck": True},
     ),
 ]
 every = pytest.mark.parametrize(

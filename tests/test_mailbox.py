@@ -15,7 +15,7 @@ from reconnect.errors import (
     StoreError,
     StoreInUse,
 )
-from reconnect.mailbox import FIRST_SAVES_MAX, WAITING_MAX, Mailbox
+from reconnect.mailbox import FIRST_SAVES_MAX, WAITING_MAX, WAITING_PER_CONNECTION, Mailbox
 from reconnect.policy import Policy
 
 from .by_hand import WORK_MAX, Diary, FaultyStore, Hand, House
@@ -161,7 +161,7 @@ def test_a_heartbeat_is_saved_nowhere():
 def test_reports_beyond_the_bound_are_thrown_away_and_counted():
     """A flood during a save costs a bounded amount of memory; the next report says it all."""
     house = slow()
-    handle, (ann, *others) = house.game("ann", "ben", "cid", "dan", "eve", "fay")
+    handle, (ann, *others) = house.game(*(f"p{n:02}" for n in range(12)))
     house.runtime.hangs = True
     ann.report("halted", 2)
     for n in range(WAITING_MAX + 7):
@@ -173,7 +173,43 @@ def test_reports_beyond_the_bound_are_thrown_away_and_counted():
     assert house.coordinator.stats()["overflowed"] == 7
     house.runtime.release()
     house.run(1.0)
-    assert handle.missing == {"ben"}
+    assert handle.missing == {"p01"}
+
+
+def test_one_connection_cannot_fill_the_mailbox():
+    """Who floods it while a save takes its time has its own reports thrown away, nobody else's."""
+    house = slow()
+    _, (ann, ben) = house.game()
+    house.runtime.hangs = True
+    seq = ben.seq
+    ann.report("halted", 2)
+    for _ in range(150):
+        ann.line.send(ann.report_with())
+    house.run(0.1)
+    assert house.coordinator.stats()["overflowed"] == 150 - WAITING_PER_CONNECTION
+    ben.report("halted", 2)
+    assert house.coordinator.stats()["overflowed"] == 150 - WAITING_PER_CONNECTION
+    house.runtime.release()
+    house.run(1.0)
+    assert ben.last["ack"] == ben.seq > seq
+
+
+def test_claims_of_connections_that_are_gone_take_no_room():
+    """Dialling, claiming and hanging up again and again while the store hangs leaves nothing."""
+    house = slow()
+    handle, (ann, _) = house.game()
+    house.runtime.hangs = True
+    ann.report("halted", 2)
+    waiting = len(handle._mailbox._letters)
+    again = Hand(house, "ann", ann.token, handle.id)
+    for _ in range(10):
+        again.claim()
+        again.hang_up()
+    assert len(handle._mailbox._letters) == waiting
+    again.claim()
+    house.runtime.release()
+    house.run(1.0)
+    assert again.view["gen"] == 2
 
 
 # -- crashes of one session ----------------------------------------------------------------------

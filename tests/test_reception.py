@@ -12,7 +12,14 @@ from reconnect import tokens
 from reconnect.core.table import State
 from reconnect.policy import Policy
 from reconnect.reception import ATTACH_TIMEOUT, EXCESS_MAX
-from reconnect.seats import BURST, BURST_PER_PEER, RATE_PER_PEER, REPORTS_PER_PEER
+from reconnect.seats import (
+    ARRIVAL_BURST,
+    BURST,
+    BURST_PER_PEER,
+    CONNECTIONS_MAX,
+    RATE_PER_PEER,
+    REPORTS_PER_PEER,
+)
 
 from .by_hand import FaultyStore, Hand, House
 
@@ -221,6 +228,36 @@ def test_a_claim_whose_connection_is_gone_is_not_heard():
     house.run(1.0)
     assert [seat.gen_next for seat in house.record(handle).seats] == [0, 0]
     assert house.coordinator.seat(ann.line) is None
+
+
+def test_a_token_that_is_void_when_its_turn_has_come_opens_nothing():
+    """It was good when the claim came, but a newer one had been given out before."""
+    house = House(store=FaultyStore(blocking=True))
+    handle, (ann, _) = house.game()
+    house.runtime.hangs = True
+    handle.invite("ben")
+    handle.invite("ann")
+    late = Hand(house, "ann", ann.token, handle.id)
+    late.claim()
+    assert late.heard == []
+    house.runtime.release()
+    house.run(1.0)
+    assert late.errors == ["bad_token"]
+    assert late.closings == ["closed"]
+
+
+def test_a_second_claim_of_a_seat_whose_connection_is_gone_is_not_heard():
+    """Who hung up while it waited for a save is gone, and stays so."""
+    house = House(store=FaultyStore(blocking=True))
+    handle, (ann, ben) = house.game()
+    house.runtime.hangs = True
+    handle.invite("ben")
+    ann.report("halted", 2, player="ann", token=ann.token)
+    ann.hang_up()
+    house.runtime.release()
+    house.keep(1.0, ben)
+    assert handle.missing == {"ann"}
+    assert house.record(handle).epoch == 1
 
 
 def test_a_connection_that_never_claims_is_closed():
@@ -611,17 +648,120 @@ def test_packets_leave_room_for_reports():
     assert ann.view["state"] != "connected"
 
 
-def test_strangers_may_say_little():
-    """Without a seat the bound is small; what is over it is not even read."""
+def test_who_has_no_seat_yet_may_say_little():
+    """While a good claim waits for a save, what is over the bound is not even read."""
     house = House(store=FaultyStore(blocking=True))
-    house.runtime.hangs = True
     handle = house.coordinator.open(["ann", "ben"])
-    stranger = Hand(house, "ann", "wrong", handle.id)
-    stranger.dial()
-    claim = stranger.report_with(player="ann", token="wrong")
-    flood(house, stranger, int(BURST) + EXCESS_MAX, claim)
-    assert stranger.errors == ["rate_limited"]
-    assert stranger.closings == ["closed"]
+    ann = house.client(handle, "ann")
+    house.runtime.hangs = True
+    handle.invite("ben")
+    ann.claim()
+    allowed = int(BURST + REPORTS_PER_PEER)
+    flood(house, ann, allowed + EXCESS_MAX, ann.report_with(player="ann", token=ann.token))
+    assert ann.errors == ["rate_limited"]
+    assert ann.closings == ["closed"]
+
+
+def test_who_has_no_token_takes_up_no_room():
+    """While a save takes its time, strangers are refused at once and wait with nobody's reports."""
+    house = House(store=FaultyStore(blocking=True))
+    handle, (ann, _) = house.game()
+    house.runtime.hangs = True
+    ann.report("halted", 2)
+    waiting = len(handle._mailbox._letters)
+    for _ in range(10):
+        stranger = Hand(house, "ann", tokens.mint(), handle.id)
+        stranger.claim()
+        assert stranger.errors == ["bad_token"]
+        assert stranger.closings == ["closed"]
+    assert len(handle._mailbox._letters) == waiting
+    token = handle.invite("ben")
+    again = Hand(house, "ben", token, handle.id)
+    again.claim()
+    assert again.heard == []
+    house.runtime.release()
+    house.run(1.0)
+    assert again.view["gen"] == 2
+
+
+def test_another_connection_of_a_player_takes_nothing_from_the_first():
+    """An old tab that runs wild is cut; the one that plays may say as much as ever."""
+    house = House()
+    handle, (ann, ben) = house.game()
+    other = Hand(house, "ann", ann.token, handle.id)
+    other.claim()
+    flood(house, other, int(BURST_PER_PEER) + EXCESS_MAX, envelope(other, data("ben")))
+    assert other.closings == ["closed"]
+    seen = len(ben.heard)
+    flood(house, ann, int(BURST_PER_PEER), envelope(ann, data("ben")))
+    for _ in range(int(BURST) // 2):
+        ann.report()
+    assert ann.errors == []
+    assert len(ben.heard) - seen == BURST_PER_PEER
+    assert handle.missing == set()
+
+
+def test_a_seat_has_few_connections_at_once():
+    """Where more come the oldest is closed that the session does not hear; never the player's."""
+    house = House()
+    handle, (ann, _) = house.game()
+    others = [Hand(house, "ann", ann.token, handle.id) for _ in range(CONNECTIONS_MAX + 2)]
+    for other in others:
+        other.claim()
+    assert [len(other.closings) for other in others] == [1] * 3 + [0] * (CONNECTIONS_MAX - 1)
+    assert ann.closings == []
+    assert handle.missing == set()
+    assert house.coordinator.stats()["connections"] == 1 + CONNECTIONS_MAX
+
+
+def test_connections_that_wait_for_a_save_are_bounded_too():
+    """Claims with a good token: the newest few wait, whatever becomes of the store."""
+    house = House(store=FaultyStore(blocking=True))
+    handle = house.coordinator.open(["ann", "ben"])
+    ann = house.client(handle, "ann")
+    house.runtime.hangs = True
+    handle.invite("ben")
+    others = [Hand(house, "ann", ann.token, handle.id) for _ in range(CONNECTIONS_MAX + 3)]
+    for other in others:
+        other.claim()
+    assert [len(other.closings) for other in others] == [1] * 3 + [0] * CONNECTIONS_MAX
+    house.runtime.release()
+    house.run(1.0)
+    assert all("policy" in other.view for other in others[3:])
+
+
+def test_who_dials_too_often_has_to_wait():
+    """It is told so, its connection is closed, and a second later the next one gets in."""
+    house = House()
+    handle, (ann, ben) = house.game()
+    for _ in range(int(ARRIVAL_BURST)):
+        other = Hand(house, "ann", ann.token, handle.id)
+        other.claim()
+        other.hang_up()
+    before = house.coordinator.stats()["rate_limited"]
+    ben.report()
+    other.claim()
+    assert other.errors[-1] == "rate_limited"
+    assert other.closings == ["closed"]
+    assert house.coordinator.stats()["rate_limited"] == before + 1
+    house.keep(1.0, ann, ben)
+    other.claim()
+    assert other.closings == []
+    assert ann.closings == ben.closings == []
+
+
+def test_new_clients_on_one_connection_are_counted_as_dials():
+    """Each asks for a generation, which is saved, and makes the others build their links anew."""
+    house = House(store=FaultyStore())
+    _, (ann, ben) = house.game()
+    saves = len(house.store.saves)
+    for _ in range(int(BURST)):
+        ann.line.send(ann.report_with(gen=0))
+    house.settle()
+    assert len(house.store.saves) - saves <= ARRIVAL_BURST
+    assert "rate_limited" in ann.errors
+    ben.report()
+    assert ben.last["ack"] == ben.seq
 
 
 def test_a_flood_that_stopped_is_forgiven():

@@ -2,10 +2,27 @@
 
 from types import SimpleNamespace
 
+from reconnect.core.decode import decode_from_client
 from reconnect.core.messages import Error
-from reconnect.seats import BURST, BURST_MAX, BURST_PER_PEER, REPORTS_PER_PEER, Seats
+from reconnect.policy import Policy
+from reconnect.seats import (
+    ARRIVAL_BURST,
+    ARRIVAL_RATE,
+    BURST,
+    BURST_MAX,
+    BURST_PER_PEER,
+    FIRST_BURST,
+    LARGE,
+    NEWS_DELAY,
+    RATE,
+    REPORTS_PER_PEER,
+    Seats,
+)
 
 from .by_hand import House, Log
+from .games import Game
+from .served import Viewer
+from .test_reception import data, envelope
 
 
 class Wire:
@@ -30,13 +47,20 @@ def mailbox(name: str, players: int = 2):
     return SimpleNamespace(id=name, record=SimpleNamespace(seats=[None] * players))
 
 
+def seated(seats: Seats, conn: str, box: SimpleNamespace, player: str = "ann", *, now=0.0):
+    """A connection that has this seat."""
+    connection = seats.add(conn, now=now)
+    assert seats.seat(box, player, now=now).admits(connection, now)
+    connection.sit()
+    return connection
+
+
 def test_connections_are_found_by_name_number_and_session():
     """Numbers are never used twice, not even for an adapter that does so with names."""
     seats = Seats(Wire(), Log().bind())
-    one, two = seats.add("a", now=0.0), seats.add("b", now=0.0)
+    game = mailbox("game")
+    one, two = seated(seats, "a", game), seated(seats, "b", game, "ben")
     assert (seats.of("a"), seats.numbered(two.number)) == (one, two)
-    seats.sit(one, mailbox("game"), "ann")
-    seats.sit(two, mailbox("game"), "ben")
     assert seats.in_session("game") == [one, two]
     assert (one.session, one.player) == ("game", "ann")
     seats.remove(one)
@@ -46,15 +70,16 @@ def test_connections_are_found_by_name_number_and_session():
     assert len(seats) == len(list(seats)) == 2
 
 
-def test_nothing_is_kept_of_a_session_without_connections():
+def test_nothing_is_kept_of_a_session_that_is_forgotten():
     """So that a server that runs for months does not grow."""
     seats = Seats(Wire(), Log().bind())
-    connection = seats.add("a", now=0.0)
-    seats.sit(connection, mailbox("game"), "ann")
+    connection = seated(seats, "a", mailbox("game"))
     seats.remove(connection)
     seats.remove(connection)
-    assert seats._in_session == {}
     assert seats.in_session("game") == []
+    seats.forget("game")
+    seats.forget("game")
+    assert seats._in_session == {}
 
 
 def test_to_a_closed_connection_nothing_is_sent():
@@ -105,8 +130,161 @@ def test_a_broken_adapter_does_not_keep_views_from_the_others(monkeypatch):
 def test_who_has_many_peers_may_send_more_but_not_without_bound():
     """The bursts grow with the players; that of what is passed on up to a limit."""
     for players, burst in ((2, BURST_PER_PEER), (64, BURST_MAX)):
-        connection = Seats(Wire(), Log().bind()).add("a", now=0.0)
-        assert (connection.reports.burst, connection.passed_on.burst) == (BURST, 0.0)
-        connection.sit(mailbox("game", players), "ann")
+        seats = Seats(Wire(), Log().bind())
+        connection = seats.add("a", now=0.0)
+        assert (connection.reports.burst, connection.passed_on.burst) == (FIRST_BURST, 0.0)
+        connection = seated(seats, "b", mailbox("game", players))
         reports = BURST + (players - 1) * REPORTS_PER_PEER
         assert (connection.reports.burst, connection.passed_on.burst) == (reports, burst)
+
+
+def all_of(connection, now: float) -> int:
+    """How many reports it gets through at once."""
+    return sum(connection.reports.take(now) for _ in range(1000))
+
+
+def test_who_dials_again_and_again_may_not_say_more():
+    """Each connection has an allowance of its own, but the next one a smaller one, down to none.
+
+    Whatever a player does with connections, one after the other or beside each other, in any
+    minute it says a few times as much as one that keeps its connection.
+    """
+    seats = Seats(Wire(), Log().bind())
+    game = mailbox("game")
+    said, admitted = 0, 0
+    for turn in range(60 * 50):
+        now = turn / 50
+        connection = seats.add(turn, now=now)
+        if seats.seat(game, "ann", now=now).admits(connection, now):
+            admitted += 1
+            said += all_of(connection, now)
+        seats.remove(connection)
+    assert admitted <= ARRIVAL_BURST + 60 * ARRIVAL_RATE
+    assert said <= 2 * (BURST + REPORTS_PER_PEER + 60 * RATE)
+
+
+def test_connections_beside_each_other_share_no_allowance():
+    """What a second one says takes nothing from the first."""
+    seats = Seats(Wire(), Log().bind())
+    game = mailbox("game")
+    first, second = seated(seats, "a", game), seated(seats, "b", game)
+    all_of(second, 0.0)
+    assert not second.reports.take(0.0)
+    assert all_of(first, 0.0) == BURST + REPORTS_PER_PEER
+
+
+def test_older_clients_cost_their_player_nothing():
+    """They are turned away, whatever they ask for and however often."""
+    house = House()
+    handle, (ann, _) = house.game()
+    again = house.client(handle, "ann")
+    again.attach()
+    seat = house.coordinator._seats.seat(handle._mailbox, "ann", now=house.runtime.now())
+    left = seat.arrivals.share(house.runtime.now()), seat.pauses.share(house.runtime.now())
+    for epoch in range(100):
+        stale = decode_from_client(ann.report_with(epoch=epoch))
+        assert seat.allows(stale, house.runtime.now())
+    now = house.runtime.now()
+    assert (seat.arrivals.share(now), seat.pauses.share(now)) == left
+
+
+def test_of_a_session_that_is_being_loaded_everything_is_allowed():
+    """Nobody knows yet what is new; it waits, and is bounded there."""
+    house = House()
+    handle, (ann, _) = house.game()
+    seat = house.coordinator._seats.seat(handle._mailbox, "ann", now=house.runtime.now())
+    handle._mailbox.session = None
+    assert all(
+        seat.allows(decode_from_client(ann.report_with(gen=0)), house.runtime.now())
+        for _ in range(100)
+    )
+
+
+def test_a_client_whose_control_link_breaks_all_the_time_gets_in_again():
+    """It has dialled more often than it may; soon after the trouble it is back, and all play."""
+    game = Game(policy=Policy(topology="relayed"), seed=2)
+    game.run(2)
+    for _ in range(200):
+        game.network.drop_control("bob")
+        game.run(0.05)
+    assert game.coordinator.stats()["rate_limited"] > 0
+    game.run(3)
+    assert game.all_playing
+    game.assert_nothing_lost()
+
+
+# -- large sessions ------------------------------------------------------------------------------
+
+
+def crowd(house: House, players: int):
+    """A session of so many in which everybody plays."""
+    handle = house.coordinator.open([f"p{number:02}" for number in range(players)])
+    hands = house.players(handle)
+    for phase in ("halted", "ready", "playing"):
+        for hand in hands:
+            hand.report(phase, 1)
+        house.run(2 * NEWS_DELAY)
+    assert handle.state == "connected"
+    return handle, hands
+
+
+def test_what_happens_within_a_moment_is_told_at_once():
+    """Everybody stops within an instant: each is answered at once, and hears once of all others."""
+    house = House(policy=Policy(topology="relayed", outage_timeout=30))
+    handle, hands = crowd(house, 40)
+    before = [len(hand.views) for hand in hands]
+    for hand in hands:
+        hand.report("halted", 2)
+        assert hand.last["ack"] == hand.seq
+    house.run(2 * NEWS_DELAY)
+    assert handle.state == "reconnecting"
+    assert {hand.view["state"] for hand in hands} == {"reconnecting"}
+    assert {len(hand.views) - seen for hand, seen in zip(hands, before, strict=True)} == {1, 2}
+
+
+def test_news_that_waits_says_how_late_it_is():
+    """What is left of the outage is counted from when the view is sent."""
+    house = House(policy=Policy(topology="relayed", outage_timeout=30))
+    _, (first, *_, last) = crowd(house, LARGE + 1)
+    first.report("halted", 2)
+    assert last.view["state"] == "connected"
+    house.run(2 * NEWS_DELAY)
+    assert last.view["remaining_ms"] == 30_000 - NEWS_DELAY * 1000
+
+
+def test_nothing_overtakes_news():
+    """Who is passed something behind it has heard it before; who leaves hears it before bye."""
+    house = House(policy=Policy(topology="relayed", outage_timeout=30))
+    _, (first, second, third, *_) = crowd(house, LARGE + 1)
+    for hand in (second, third):
+        hand.heard.clear()
+    first.report("halted", 2)
+    first.say(envelope(first, data("p01")))
+    third.say(envelope(third, {"type": "bye"}))
+    assert second.types == ["view", "data"]
+    assert third.types == ["view", "bye"]
+    house.run(2 * NEWS_DELAY)
+    assert second.types == ["view", "data", "view"]
+
+
+def test_in_a_small_session_nobody_waits():
+    """A view for each change costs nothing there."""
+    house = House(policy=Policy(topology="relayed", outage_timeout=30))
+    _, (first, *others) = crowd(house, LARGE)
+    first.report("halted", 2)
+    assert {hand.view["state"] for hand in others} == {"paused"}
+
+
+def test_a_large_game_goes_through_an_outage():
+    """Real clients: one is cut off, all stop, and all go on."""
+    game = Game(*(f"p{n:02}" for n in range(12)), policy=Policy(topology="relayed"), seed=3)
+    game.players = {name: Viewer(one.client) for name, one in game.players.items()}
+    game.run(2)
+    assert game.all_playing
+    game.network.cut_control("p05")
+    game.run(6)
+    assert not any(player.client.playing for player in game.players.values())
+    game.network.mend_control("p05")
+    game.run(4)
+    assert game.all_playing
+    assert game.session.outages == 1

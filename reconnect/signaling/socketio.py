@@ -21,10 +21,18 @@ from typing import Any, NamedTuple
 import socketio
 from attrs import define, field
 
+from reconnect.log import quiet
 from reconnect.ports import ServerHears
 from reconnect.runtimes import AsyncioRuntime, attempt
 from reconnect.signaling.socketio_client import SocketIOClientSignaling
-from reconnect.signaling.socketio_wire import WAITING_MAX, Names, Outbox, channel_of
+from reconnect.signaling.socketio_wire import (
+    FLUSH_TIMEOUT,
+    WAITING_BYTES_MAX,
+    WAITING_MAX,
+    Names,
+    Outbox,
+    channel_of,
+)
 
 __all__ = ["Conn", "SocketIOClientSignaling", "SocketIOSignaling"]
 
@@ -55,8 +63,9 @@ class SocketIOSignaling:
     """The coordinator's end, on an application's `socketio.AsyncServer`.
 
     `event` is the prefix of our events in `namespace`. At most `channels_max` connections share a
-    socket; a client that leaves `waiting_max` messages unread loses its connections, not its
-    socket. Works with any client manager, but a session's clients must all reach this process.
+    socket; a client that leaves `waiting_max` messages unread, or about `waiting_bytes_max` bytes,
+    loses its connections, not its socket, and a warning is logged. Works with any client manager,
+    but a session's clients must all reach this process.
     """
 
     def __init__(
@@ -67,12 +76,16 @@ class SocketIOSignaling:
         event: str = "reconnect",
         channels_max: int = CHANNELS_MAX,
         waiting_max: int = WAITING_MAX,
+        waiting_bytes_max: int = WAITING_BYTES_MAX,
+        logger: Any = None,
     ) -> None:
         self.runtime = AsyncioRuntime()
+        self._log = quiet(logger)
         self._sio = sio
         self._names = Names(namespace, event)
         self._channels_max = channels_max
         self._waiting_max = waiting_max
+        self._waiting_bytes_max = waiting_bytes_max
         self._hears: ServerHears | None = None
         self._sockets: dict[str, Socket] = {}
 
@@ -95,6 +108,12 @@ class SocketIOSignaling:
             return
         if socket.outbox.full:
             socket.broken = True
+            self._log.warning(
+                "reconnect.client_does_not_read",
+                connections=len(socket.channels),
+                messages=len(socket.outbox),
+                bytes=socket.outbox.waiting_bytes,
+            )
             socket.outbox.clear()
             self.runtime.loop.call_soon(self._lose, socket)
         else:
@@ -107,9 +126,18 @@ class SocketIOSignaling:
             socket.outbox.put("close", channel)
 
     async def closed(self) -> None:
-        """Wait until everything that was sent is in the hands of python-socketio."""
+        """Wait until what was sent is in the hands of python-socketio, but for no client for long.
+
+        What one has not read after a second is dropped.
+        """
+        ends_at = self.runtime.now() + FLUSH_TIMEOUT
         while tasks := [s.outbox.task for s in self._sockets.values() if s.outbox.task]:
-            await asyncio.wait(tasks)
+            left = ends_at - self.runtime.now()
+            if left <= 0.0:
+                for socket in self._sockets.values():
+                    socket.outbox.clear()
+                return
+            await asyncio.wait(tasks, timeout=left)
 
     # -- what python-socketio says: all of it before the first await, so that order holds ---------
 
@@ -216,7 +244,14 @@ class SocketIOSignaling:
             one = socket()
             return one is not None and not one.upgraded
 
-        return Outbox(self.runtime, emit, library, polling, limit=self._waiting_max)
+        return Outbox(
+            self.runtime,
+            emit,
+            library,
+            polling,
+            limit=self._waiting_max,
+            bytes_max=self._waiting_bytes_max,
+        )
 
 
 def _tell_closed(conn: Conn, hears: ServerHears) -> None:

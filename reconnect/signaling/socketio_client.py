@@ -13,10 +13,15 @@ from attrs import define, field
 
 from reconnect.ports import ClientHears
 from reconnect.runtimes import AsyncioRuntime, SleepCountingClock, attempt
-from reconnect.signaling.socketio_wire import WAITING_MAX, Names, Outbox, channel_of
+from reconnect.signaling.socketio_wire import (
+    FLUSH_TIMEOUT,
+    WAITING_MAX,
+    Names,
+    Outbox,
+    channel_of,
+)
 
 DIAL_TIMEOUT = 5.0  # s
-FLUSH_TIMEOUT = 1.0  # s for what was sent before a close
 CLOSE_TIMEOUT = 1.0  # s for the far end to agree; then the socket is cut off
 
 
@@ -202,7 +207,7 @@ class SocketIOClientSignaling:
         while tasks := set(self._tasks):
             await asyncio.wait(tasks)
         if self._shared is not None and self._shared.outbox.task is not None:
-            await asyncio.wait({self._shared.outbox.task})
+            await asyncio.wait({self._shared.outbox.task}, timeout=FLUSH_TIMEOUT)
 
     def _join(self, dial: Dial, switch: Switch) -> None:
         if dial.over.is_set():

@@ -15,6 +15,10 @@ from reconnect.runtimes import AsyncioRuntime
 
 CHANNEL_MAX = 2**31 - 1
 WAITING_MAX = 4096  # messages; who lets more pile up does not read
+WAITING_BYTES_MAX = 8 << 20  # 128 of the largest signals, or a burst of packets of seven players
+FLUSH_TIMEOUT = 1.0  # s for what was sent before a close
+# what python-socketio is given at a time: it takes all that it has out of its queue, to write it
+AT_A_TIME = 16
 # a polled request of more than 16 packets is refused, and the application sends some too
 POLLED_MAX = 8
 
@@ -44,7 +48,7 @@ class Outbox:
     """What waits to be given to one socket: in order, by at most one task, bounded.
 
     `library` is where python-socketio keeps what it has not written yet; None if there is no
-    socket any more.
+    socket any more. It is given little at a time, so that what waits does so here and is known.
     """
 
     runtime: AsyncioRuntime
@@ -52,22 +56,33 @@ class Outbox:
     library: Callable[[], asyncio.Queue[Any] | None]
     polling: Callable[[], bool]
     limit: int
+    bytes_max: int = WAITING_BYTES_MAX
     task: asyncio.Task[None] | None = None
-    _queue: deque[tuple[str, tuple[Any, ...]]] = field(factory=deque)
+    waiting_bytes: int = 0
+    """As far as it was measured."""
+    _queue: deque[tuple[str, tuple[Any, ...], int]] = field(factory=deque)
+
+    def __len__(self) -> int:
+        """How many messages wait, here and in the library."""
+        library = self.library()
+        return len(self._queue) + (library.qsize() if library is not None else 0)
 
     @property
     def full(self) -> bool:
         """The far end does not read."""
-        library = self.library()
-        return len(self._queue) + (library.qsize() if library is not None else 0) >= self.limit
+        return self.waiting_bytes >= self.bytes_max or len(self) >= self.limit
 
     def put(self, event: str, *arguments: Any) -> None:
-        self._queue.append((event, arguments))
+        # only what piles up is measured: for a far end that reads it would cost time for nothing
+        size = len(repr(arguments)) if len(self._queue) >= AT_A_TIME else 0
+        self._queue.append((event, arguments, size))
+        self.waiting_bytes += size
         if self.task is None:
             self.task = self.runtime.loop.create_task(self._drain())
 
     def clear(self) -> None:
         self._queue.clear()
+        self.waiting_bytes = 0
         if self.task is not None:
             self.task.cancel()
             self.task = None
@@ -75,13 +90,17 @@ class Outbox:
     async def _drain(self) -> None:
         while self._queue:
             library = self.library()
-            if library is not None and library.qsize() >= POLLED_MAX and self.polling():
+            at_a_time = POLLED_MAX if self.polling() else AT_A_TIME
+            if library is not None and library.qsize() >= at_a_time:
                 await library.join()
                 continue
+            event, arguments, size = self._queue.popleft()
+            self.waiting_bytes -= size
             try:
-                await self.emit(*self._queue.popleft())
+                await self.emit(event, arguments)
             except SocketIOError:
                 self._queue.clear()  # the socket is gone
+                self.waiting_bytes = 0
             except Exception:
                 logger.exception("reconnect.emit_failed")
         self.task = None

@@ -44,7 +44,8 @@ class SQLiteStore:
     the same machine starts at once. An owner that hangs is relieved when its heartbeat, one a
     second, has stood still for `takeover_after` seconds and longer than any player may play on
     (the longest `lease_bound` in the store and 1 s); the constructor waits for so long. If it
-    wakes up, all its calls raise `StoreInUse`, and its coordinator closes.
+    wakes up, all its calls raise `StoreInUse`, and its coordinator closes. One that hangs in the
+    middle of a write cannot be relieved: after the same wait the constructor raises `StoreInUse`.
 
     `owner` names this one for people; the default has the number of the process in it.
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from attrs import frozen
 
 from reconnect.errors import StoreInUse
-from reconnect.stores.sqlite_schema import transaction
+from reconnect.stores.sqlite_schema import is_busy, transaction
 
 HEARTBEAT_INTERVAL = 1.0  # s; a second coordinator is refused after one
 HEARTBEATS_IN_LIMIT = 5  # a disk that is slow for one or two of them is no dead owner
@@ -60,6 +60,11 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is ours."""
+        return self._connection is not None
 
     def acquire(self) -> bool:
         """Whether it is held now; nobody waits."""
@@ -129,6 +134,7 @@ class Ownership:
 
         Returns at once if the last owner has released the store or is dead on this machine. If
         not, this watches: for one heartbeat of a living owner, or for `takeover_after` seconds.
+        One that hangs in the middle of a write holds SQLite's own lock and cannot be relieved.
         """
         since, seen = self._clock(), self._row()
         while not (self._free(seen, since) and self._take(seen)):
@@ -147,6 +153,15 @@ class Ownership:
         )
 
     def _take(self, seen: Owner) -> bool:
+        try:
+            return self._taken(seen)
+        except sqlite3.Error as error:
+            # who holds the lock of a dead or former owner's database is somebody else
+            if seen.id is None or self._lock.held or not is_busy(error):
+                raise
+            raise StoreInUse(seen.id, stuck=True) from error
+
+    def _taken(self, seen: Owner) -> bool:
         with transaction(self._connection):
             if self._row() != seen:
                 return False

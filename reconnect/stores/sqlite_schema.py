@@ -18,6 +18,10 @@ from reconnect.core.record import Record, record_from_json, record_to_json
 from reconnect.errors import StoreError
 
 APPLICATION_ID = 0x7265636F  # "reco"; in the file's header, so that no other database is taken
+OF_A_LOCK = (
+    "another program is in the middle of a transaction: a backup, a shell that was left open, or "
+    "a stopped process; end it (`fuser` names it)"
+)
 BUSY_TIMEOUT = 1.5  # s; for a backup or a person that looks in; a save may take 2 s by default
 
 
@@ -83,8 +87,9 @@ def connect(path: Path) -> sqlite3.Connection:
             if mode != "wal":
                 raise StoreError(f"{path.name}: no write-ahead log here; it needs a local disk")
             connection.execute("PRAGMA synchronous = FULL")
-            with transaction(connection):
-                _migrate(connection, path)
+            if _schema_of(connection) != len(MIGRATIONS):
+                with transaction(connection):
+                    _migrate(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -97,7 +102,14 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"{path.name}: {error}") from error
+        advice = f"; {OF_A_LOCK}" if is_busy(error) else ""
+        raise StoreError(f"{path.name}: {error}{advice}") from error
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether somebody else has locked the database, and has not let go of it in time."""
+    code = getattr(error, "sqlite_errorcode", None)  # sqlite3's own complaints have none
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 @contextmanager
@@ -156,8 +168,13 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_records, _owner
 """What leads from each version of the schema to the next; a new file goes the whole way."""
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _schema_of(connection: sqlite3.Connection) -> int:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(found)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    found = _schema_of(connection)
     if found > len(MIGRATIONS):
         raise StoreError(
             f"{path.name} has schema {found}, of a newer release; this one knows {len(MIGRATIONS)}"

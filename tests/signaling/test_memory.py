@@ -1,10 +1,10 @@
-import asyncio
-import threading
+from contextlib import asynccontextmanager
 
 import pytest
 
-from reconnect.runtimes import ThreadRuntime
+from reconnect.runtimes import AsyncioRuntime, ThreadRuntime
 from reconnect.signaling.memory import Conn, MemorySignaling
+from reconnect.testing.check_signaling import check_signaling
 from reconnect.testing.virtual import VirtualRuntime
 from tests.signaling.ears import ClientEars, ServerEars
 
@@ -30,6 +30,20 @@ def dial(client):
     ears = ClientEars()
     client.open(ears)
     return ears
+
+
+@pytest.mark.parametrize("kind", [AsyncioRuntime, ThreadRuntime])
+def test_it_keeps_every_promise(kind):
+    """As every adapter does, on a loop and on threads."""
+
+    @asynccontextmanager
+    async def setting():
+        signaling = MemorySignaling(kind())
+        yield signaling, signaling.client
+        with signaling.runtime.lock:
+            signaling.stop()
+
+    check_signaling(setting, quiet=0.05, examples=5)
 
 
 def test_open(runtime, signaling, server):
@@ -74,70 +88,6 @@ def test_only_json_travels(runtime, signaling, server):
     assert alice.is_open
 
 
-def test_client_closes(runtime, signaling, server):
-    """What a client has sent before its close arrives; it hears nothing more itself."""
-    client = signaling.client("alice")
-    alice = dial(client)
-    runtime.run(0.0)
-    client.send({"n": 1})
-    signaling.send(Conn("alice", 1), {"unheard": True})
-    client.close()
-    client.close()
-    client.send({"n": 2})
-    runtime.run(10.0)
-    assert server.log[1:] == [
-        ("received", Conn("alice", 1), {"n": 1}),
-        ("closed", Conn("alice", 1)),
-    ]
-    assert alice.log == [("opened",)]
-
-
-def test_server_closes(runtime, signaling, server):
-    """What the server has sent before its close arrives; it hears nothing more of it itself."""
-    client = signaling.client("alice")
-    alice = dial(client)
-    runtime.run(0.0)
-    client.send({"unheard": True})
-    signaling.send(Conn("alice", 1), {"n": 1})
-    signaling.close(Conn("alice", 1))
-    signaling.close(Conn("alice", 1))
-    signaling.send(Conn("alice", 1), {"n": 2})
-    runtime.run(10.0)
-    assert alice.log == [("opened",), ("received", {"n": 1}), ("closed", "closed")]
-    assert server.log == [("opened", Conn("alice", 1))]
-    client.send({"n": 3})
-    runtime.run(1.0)
-    assert server.messages == []
-
-
-def test_new_dial(runtime, signaling, server):
-    """A new dial has a new name, ends the older one, and nothing of that is heard any more."""
-    client = signaling.client("alice")
-    first = dial(client)
-    runtime.run(0.0)
-    signaling.send(Conn("alice", 1), {"of": 1})
-    second = dial(client)
-    runtime.run(0.0)
-    signaling.send(Conn("alice", 1), {"of": 1})
-    signaling.send(Conn("alice", 2), {"of": 2})
-    runtime.run(0.0)
-    assert first.log == [("opened",)]
-    assert second.log == [("opened",), ("received", {"of": 2})]
-    assert server.open == [Conn("alice", 2)]
-    assert server.closed_conns == [Conn("alice", 1)]
-
-
-def test_close_before_opened(runtime, signaling, server):
-    """A dial that is taken back at once is never heard; the server hears it open and close."""
-    client = signaling.client("alice")
-    alice = dial(client)
-    client.send({"too": "early"})
-    client.close()
-    runtime.run(10.0)
-    assert alice.log == []
-    assert server.log == [("opened", Conn("alice", 1)), ("closed", Conn("alice", 1))]
-
-
 def test_not_started(runtime, signaling):
     """Without a server a dial is refused, and there is no second word."""
     alice = dial(signaling.client("alice"))
@@ -174,55 +124,3 @@ def test_two_clients_of_one_name(runtime, signaling, server):
     runtime.run(0.0)
     assert ears[1].log == [("opened",), ("received", {"n": 1})]
     assert server.open == [Conn("alice", 2)]
-
-
-async def test_on_asyncio():
-    """The default runtime is asyncio, and close in the midst of an answer is no trouble."""
-    signaling = MemorySignaling()
-    server = ServerEars(lambda conn, message: signaling.send(conn, message))
-    signaling.start(server)
-    client = signaling.client("alice")
-    done = asyncio.Event()
-
-    class Alice(ClientEars):
-        def opened(self):
-            super().opened()
-            client.send({"n": 1})
-
-        def received(self, message):
-            super().received(message)
-            client.close()
-            done.set()
-
-    alice = Alice()
-    client.open(alice)
-    await asyncio.wait_for(done.wait(), 10)
-    assert alice.log == [("opened",), ("received", {"n": 1})]
-
-
-def test_on_threads():
-    """It works on the thread runtime, under its lock."""
-    runtime = ThreadRuntime()
-    signaling = MemorySignaling(runtime)
-    server = ServerEars(lambda conn, message: signaling.send(conn, message))
-    done = threading.Event()
-
-    class Alice(ClientEars):
-        def opened(self):
-            super().opened()
-            for number in range(100):
-                client.send({"n": number})
-
-        def received(self, message):
-            super().received(message)
-            if message["n"] == 99:
-                done.set()
-
-    alice = Alice()
-    with runtime.lock:
-        signaling.start(server)
-        client = signaling.client("alice")
-        client.open(alice)
-    assert done.wait(10)
-    runtime.close()
-    assert alice.messages == [{"n": number} for number in range(100)]

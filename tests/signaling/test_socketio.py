@@ -1,10 +1,12 @@
 import asyncio
 import json
+import socket
 
 import aiohttp
 import socketio
 
 from reconnect.signaling.socketio import Conn, SocketIOSignaling
+from tests.by_hand import Log
 from tests.signaling.ears import ServerEars
 from tests.signaling.house import dial, until
 
@@ -204,6 +206,70 @@ async def test_client_that_does_not_read(make_server, make_client, make_proxy):
     proxy.thaw()
     await until(lambda: ears.cause)
     assert ears.cause == "closed"
+
+
+class Mute:
+    """A socket that opens a connection over WebSocket by hand, and then reads nothing more."""
+
+    async def open(self, port):
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port, limit=4096)
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._writer.write(
+            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
+            b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        await self._reader.readuntil(b"\r\n\r\n")
+        self.say("40")
+        self.say('42["reconnect:open",1]')
+
+    def say(self, text):
+        """A text frame; the mask is zero, so the payload is itself."""
+        self._writer.write(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text.encode())
+
+    async def close(self):
+        self._writer.transport.abort()
+
+
+async def test_socket_that_does_not_read(make_server, closing):
+    """It costs a bounded amount of memory; then it loses its connection, which is logged."""
+    log = Log()
+    bytes_max = 1 << 20
+    server = await make_server(waiting_bytes_max=bytes_max, logger=log.bind())
+    mute = Mute()
+    closing.append(mute)
+    await mute.open(server.house.port)
+    await until(lambda: server.ears.open)
+    [conn] = server.ears.open
+    size = 64 * 1024
+    sent = 0
+    async with asyncio.timeout(60):
+        while not server.ears.closed_conns:
+            server.signaling.send(conn, {"type": "signal", "payload": "x" * size})
+            sent += 1
+            await asyncio.sleep(0)
+    # what the system, uvicorn and python-socketio hold besides is some MiB
+    assert sent * size < bytes_max + (16 << 20)
+    [line] = (one for one in log.lines if one["event"] == "reconnect.client_does_not_read")
+    assert (line["level"], line["connections"]) == ("warning", 1)
+    assert bytes_max <= line["bytes"] < bytes_max + 2 * size
+    assert conn.sid not in str(log.lines)
+    began = asyncio.get_running_loop().time()
+    await server.signaling.closed()
+    assert asyncio.get_running_loop().time() - began < 10
+
+
+async def test_largest_signals(make_server, make_client):
+    """Who reads gets everything, of the largest messages there are more than may ever wait."""
+    server = await make_server(waiting_bytes_max=1 << 20)
+    ears = await dial(make_client(server.house.url))
+    await until(lambda: server.ears.open)
+    [conn] = server.ears.open
+    for number in range(200):
+        server.signaling.send(conn, {"n": number, "payload": "x" * 64 * 1024})
+        await until(lambda number=number: len(ears.messages) > number - 10)
+    await until(lambda: len(ears.messages) == 200)
+    assert [message["n"] for message in ears.messages] == [*range(200)]
 
 
 async def test_not_through_a_queue(make_server, make_client):

@@ -4,18 +4,25 @@ import pytest
 from socketio.exceptions import BadNamespaceError
 
 from reconnect.runtimes import AsyncioRuntime
-from reconnect.signaling.socketio_wire import CHANNEL_MAX, POLLED_MAX, Names, Outbox, channel_of
+from reconnect.signaling.socketio_wire import (
+    AT_A_TIME,
+    CHANNEL_MAX,
+    POLLED_MAX,
+    Names,
+    Outbox,
+    channel_of,
+)
 
 
 class Library:
     """What an outbox sees of python-socketio: a queue that somebody writes out, now and then."""
 
-    def __init__(self, *, polling=False, limit=100):
+    def __init__(self, *, polling=False, limit=100, **options):
         self.queue = asyncio.Queue()
         self.fails = None
         self.most = 0
         self.outbox = Outbox(
-            AsyncioRuntime(), self.emit, lambda: self.queue, lambda: polling, limit=limit
+            AsyncioRuntime(), self.emit, lambda: self.queue, lambda: polling, limit=limit, **options
         )
 
     async def emit(self, event, arguments):
@@ -86,6 +93,33 @@ async def test_full():
     assert library.outbox.full
     library.write()
     assert not library.outbox.full
+
+
+async def test_full_of_bytes():
+    """What waits here is bounded in bytes too; what has been given on does not count."""
+    library = Library(limit=10_000, bytes_max=10_000)
+    while not library.outbox.full:
+        library.outbox.put("message", 1, "x" * 1000)
+    assert len(library.outbox) == AT_A_TIME + 10
+    written = []
+    for _ in range(10):
+        await settle()
+        written += library.write()
+    assert len(written) == AT_A_TIME + 10
+    assert library.outbox.waiting_bytes == 0
+    assert not library.outbox.full
+
+
+async def test_little_at_a_time():
+    """What the library cannot write waits here, where it is bounded and can be dropped."""
+    library = Library()
+    for number in range(50):
+        library.outbox.put("message", number)
+    await settle()
+    assert library.queue.qsize() == library.most == AT_A_TIME
+    library.outbox.clear()
+    assert len(library.outbox) == AT_A_TIME
+    assert library.outbox.waiting_bytes == 0
 
 
 async def test_polled():

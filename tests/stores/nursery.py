@@ -12,8 +12,9 @@ and back:
     {"up": true}  {"refused": "StoreInUse", "detail": "..."}  {"conn": 1, "hears": {...}}
     {"token": ["id", "alice", "..."]}  {"told": ["id", "Ended", ...]}  {"gone": "closed"}
 
-SIGTERM hands over in order. On its own output the nursery says `born <pid>`, for each order, and
-`dead <pid> <exit code>`. The points are "before" and "after" of begin, write, commit and send.
+SIGTERM hands over in order; SIGUSR1 stops the process in the middle of its next write. On its own
+output the nursery says `born <pid>`, for each order, and `dead <pid> <exit code>`. The points are
+"before" and "after" of begin, write, commit and send.
 """
 
 from __future__ import annotations
@@ -54,12 +55,20 @@ class Fate:
     def __init__(self, point: str | None, times: int) -> None:
         self.point = point
         self.times = times
+        self.stops = False
 
     def at(self, point: str) -> None:
+        if self.stops and point == "before commit":
+            self.stops = False
+            os.kill(os.getpid(), signal.SIGSTOP)
         if point == self.point:
             self.times -= 1
             if self.times == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Stop, to be continued, in the middle of the next write."""
+        self.stops = True
 
 
 class MortalConnection(sqlite3.Connection):
@@ -134,6 +143,7 @@ async def live(order: dict) -> None:
     except ReconnectError as error:
         signaling.say(refused=type(error).__name__, detail=str(error))
     else:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, fate.stop)
         await serve(signaling, store, Policy(**order["policy"]))
     signaling.transport.close()  # which sends what is left
 

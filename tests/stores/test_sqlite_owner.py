@@ -23,8 +23,8 @@ from reconnect.stores.sqlite_owner import (
     Ownership,
     this_machine,
 )
-from reconnect.stores.sqlite_schema import Row, connect, transaction
-from tests.stores.conformance import record
+from reconnect.stores.sqlite_schema import Row, connect, is_busy, transaction
+from reconnect.testing.checks.place import make_record as record
 
 LIMIT = 10.0
 
@@ -214,6 +214,37 @@ def test_of_two_who_wait_one_takes_it(here):
         second.claim()
     assert caught.value.owner == "third"
     assert here.owners[-1].epoch == 2
+
+
+def in_a_transaction(here, ownership):
+    """Somebody is in the middle of a write; `ownership` does not wait for long."""
+    connection = connect(here.path)
+    connection.execute("BEGIN IMMEDIATE")
+    ownership._connection.execute("PRAGMA busy_timeout = 20")
+    return closing(connection)
+
+
+def test_an_owner_that_hangs_in_a_write_cannot_be_relieved(here):
+    """After the limit it is said so, and nothing has changed; it may go on."""
+    first = here.owner("first")
+    second = here.ownership("second")
+    with in_a_transaction(here, second), pytest.raises(StoreInUse) as caught:
+        second.claim()
+    assert (caught.value.owner, caught.value.stuck) == ("first", True)
+    assert LIMIT <= here.now - 1000.0 <= LIMIT + 2 * POLL
+    heartbeat(first, here.now)
+    assert first.certain
+
+
+@pytest.mark.parametrize("end", [die, Ownership.release])
+def test_whoever_locks_the_store_of_a_former_owner_is_somebody_else(here, end):
+    """Nobody is accused who is dead or has let go of it."""
+    end(here.owner("first"))
+    second = here.ownership("second")
+    with in_a_transaction(here, second), pytest.raises(sqlite3.OperationalError) as caught:
+        second.claim()
+    assert is_busy(caught.value)
+    assert here.now == 1000.0
 
 
 # -- the lock ------------------------------------------------------------------------------------

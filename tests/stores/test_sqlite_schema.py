@@ -19,7 +19,7 @@ from reconnect.stores.sqlite_schema import (
     record_of,
     transaction,
 )
-from tests.stores.conformance import record
+from reconnect.testing.checks.place import make_record as record
 
 LIVING = record("living", 3)
 ENDED = record("ended", 5, state=State.ENDED, reason="won", ended_at=1e10)

@@ -6,10 +6,12 @@ Real processes, real signals.
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.stores.evening import POLICY, Evening, Steady
+from tests.stores.lives import PATIENCE
 
 MESH = {"topology": "mesh", "outage_timeout": 30, "retention": 3600}
 """Nobody is paused by a control link that is away for up to 4 s."""
@@ -139,6 +141,47 @@ def test_whoever_hangs_is_relieved_and_answers_nobody_when_it_wakes_up(nursery, 
     assert evening.play_until(second, lambda: playing(evening))
     assert evening.book.wronged == []
     second.end()
+    records, _ = nursery.stored()
+    assert evening.book.lost(records) == []
+    assert evening.book.wrong_seats(records) == []
+
+
+def stop_in_a_write(life):
+    """It holds the database's own lock, and nobody knows when it goes on."""
+    life.signal(signal.SIGUSR1)
+    status = Path(f"/proc/{life.pid}/stat")
+    ends_at = time.monotonic() + PATIENCE
+    while status.read_text("ascii").rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < ends_at, "it does not stop"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGKILL])
+def test_whoever_hangs_in_a_write_is_named_and_its_end_awaited(number, nursery, evening):
+    """Nobody can relieve it. A second one hears, in bounded time, which process is to be ended.
+
+    If it is continued instead, it goes on as the owner; after its end the next one starts.
+    """
+    first = nursery.life(policy=SHORT, takeover_after=1.0)
+    assert evening.play_until(first, lambda: playing(evening))
+    stop_in_a_write(first)
+    began = time.monotonic()
+    second = nursery.life(policy=SHORT, takeover_after=1.0)
+    assert not second.up()
+    assert time.monotonic() - began < 20  # the limit of 2.3 s, and 1.5 s for the lock
+    assert f"process {first.pid}" in second.refused
+    assert "hangs in the middle of a write" in second.refused
+    assert "kill -9" in second.refused
+    assert second.ended() == 0
+    first.signal(number)
+    if number == signal.SIGKILL:
+        assert first.ended() == -signal.SIGKILL
+        evening.end(first)
+        first = nursery.life(policy=SHORT)
+        assert first.up()
+    assert evening.play_until(first, lambda: playing(evening))
+    assert evening.book.wronged == []
+    first.end()
     records, _ = nursery.stored()
     assert evening.book.lost(records) == []
     assert evening.book.wrong_seats(records) == []
