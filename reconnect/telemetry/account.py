@@ -208,7 +208,7 @@ class Account:
                 pass
 
     def _paused(self, session: Session, notice: Paused, event: SessionEvent, now: float) -> None:
-        if session.outage_started_at is None:
+        if notice.outage == 0:
             return  # the first start is no outage
         at = now + session.wall_offset
         if self._open is None:

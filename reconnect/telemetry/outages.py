@@ -12,6 +12,7 @@ from attrs import define, field
 from reconnect.core.effects import SessionEffect
 from reconnect.core.events import SessionEvent
 from reconnect.core.session import Session
+from reconnect.core.table import State
 from reconnect.telemetry.account import Account
 from reconnect.telemetry.outage import Outage
 
@@ -52,7 +53,8 @@ class Outages:
     def began(self, session: Session, *, now: float) -> None:
         """A session that is loaded in the middle of an outage goes on with its record."""
         account = self._accounts.get(session.id)
-        if account is None or account.reason is not None:
+        ended = session.state is State.ENDED
+        if account is None or (account.reason is not None and not ended):
             # an id may be used again when the session that had it has ended
             self._ended.pop(session.id, None)
             self._accounts[session.id] = account = Account.of(session)
