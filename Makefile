@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+PROVE_ARGS ?= --seeds 1000000 --minutes 60
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BENCHMARKS := $(wildcard benchmarks/[!_]*.py)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types docs bench clean
+.PHONY: help demo test lint types docs bench prove vectors clean
 
 help:
 	@echo "make demo    watch players lose each other and find each other again"
@@ -18,6 +19,8 @@ help:
 	@echo "make lint    ruff only          make types   mypy only"
 	@echo "make docs    build the documentation into site/, warnings are errors"
 	@echo "make bench   run the benchmarks"
+	@echo "make prove   an hour of games in which anything may fail, and more; can be resumed"
+	@echo "make vectors make tests/vectors anew, after a rule of the client has changed"
 	@echo "make clean   remove $(VENV) and everything built"
 
 demo: $(VENV)/.demo
@@ -39,6 +42,12 @@ docs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(foreach one,$(BENCHMARKS),echo "== $(one)" && $(BIN)/python $(one) $(BENCH_ARGS) &&) true
+
+prove: $(VENV)/.dev
+	@$(BIN)/reconnect prove $(PROVE_ARGS)
+
+vectors: $(VENV)/.dev
+	@$(BIN)/python -m tests.vectors.generate
 
 clean:
 	rm -rf $(VENV) build dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

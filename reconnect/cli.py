@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 
 from reconnect.core.explain import explain_session
@@ -21,6 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["demo"]:  # has options of its own, and packages that others need not have
         return _demo(given[1:])
+    if given[:1] == ["prove"]:  # has options of its own, and starts processes like itself
+        return _run("reconnect.testing.prove", given[1:])
     options = _parser().parse_args(given)
     status: int = options.run(options)
     return status
@@ -33,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser(
         "demo", help="a real game over real WebRTC, whose wire is cut and which comes back"
+    )
+    commands.add_parser(
+        "prove", help="play games in which anything may fail, and hold them against the laws"
     )
     explain = commands.add_parser("explain", help="why a session of a trace is where it is")
     explain.set_defaults(run=_explain)
@@ -55,10 +61,15 @@ def _demo(options: list[str]) -> int:
     missing = [package for package in DEMO_NEEDS if find_spec(package) is None]
     if missing:
         return _fail(f"the demo needs {', '.join(missing)}: pip install 'reconnect[demo]'")
-    try:
-        return subprocess.run([sys.executable, "-m", "reconnect.demo", *options]).returncode
-    except KeyboardInterrupt:
-        return 130  # the child has been told by the terminal as well
+    return _run("reconnect.demo", options)
+
+
+def _run(module: str, options: list[str]) -> int:
+    """In a process of its own, which the terminal interrupts together with this one."""
+    process = subprocess.Popen([sys.executable, "-m", module, *options])
+    while True:
+        with suppress(KeyboardInterrupt):
+            return process.wait()
 
 
 def _explain(options: argparse.Namespace) -> int:

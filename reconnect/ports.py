@@ -20,6 +20,7 @@ from reconnect.core.session import Session
 from reconnect.policy import IceServer
 
 T = TypeVar("T")
+FRAME_MAX = 1150  # bytes; one frame is one packet, which is never cut
 
 
 class Cancel(Protocol):
@@ -164,7 +165,10 @@ class Link(Protocol):
         ...
 
     def send(self, frame: bytes) -> bool:
-        """False: not sent, because there is no channel or more than 64 KiB are waiting in it."""
+        """False: not sent, because there is no channel or more than 64 KiB are waiting in it.
+
+        Raises `ValueError` for a frame of more than `FRAME_MAX` bytes.
+        """
         ...
 
     def close(self) -> None: ...
@@ -192,9 +196,16 @@ class Store(Protocol):
     @property
     def blocking(self) -> bool: ...
 
-    def load(self, session: str) -> Record | None: ...
+    def load(self, session: str) -> Record | None:
+        """The record as it was saved, in every part; None where there is none."""
+        ...
 
-    def load_all(self) -> Iterable[Record]: ...
+    def load_all(self) -> Iterable[Record]:
+        """All records, in the order of their first saves.
+
+        What is saved or forgotten during the walk changes nothing in it.
+        """
+        ...
 
     def save(self, record: Record, *, expected: int) -> None:
         """Compare-and-set on the version, durable when it returns; 0 expects no record.
@@ -204,9 +215,13 @@ class Store(Protocol):
         """
         ...
 
-    def forget(self, session: str) -> None: ...
+    def forget(self, session: str) -> None:
+        """Remove the record of this session alone, if there is one; then the name is free."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the place, and forget nothing: the next store there has all. Twice is once."""
+        ...
 
 
 @runtime_checkable
@@ -227,31 +242,50 @@ class Owned(Protocol):
 
 @runtime_checkable
 class Snapshots(Protocol):
-    """A game that can be handed over whole, to a player's program that has just started."""
+    """A game that can be handed over whole, to a player's program that has just started.
+
+    Where `snapshot` raises, the newcomer asks the next player; where `restore` does, it leaves.
+    """
 
     def snapshot(self) -> bytes:
         """The game as it is between two steps, and every input that is held for later ones."""
         ...
 
     def restore(self, snapshot: bytes) -> None:
-        """Become the game of a snapshot; set `client.frame` to its frame."""
+        """Become the game of a snapshot; set `client.frame` to its frame.
+
+        Another player sent it: raise for what is no snapshot.
+        """
         ...
 
 
 @runtime_checkable
 class Marks(Protocol):
-    """A game with a netcode of its own, which loses what goes into a dead path."""
+    """A game with a netcode of its own, which loses what goes into a dead path.
+
+    What `since` and `merge` are given was written by another player's program, and may be
+    anything: look at it before you believe it, and refuse it by raising. Whoever raises leaves,
+    with the reason `resync_failed`; the others hear that it left, and the policy's `on_leave`
+    says whether they go on. The one who sent it is to blame, but from outside that looks the same
+    as an honest word to somebody who lies, so nobody is thrown out on the word of another: who
+    cannot go on with the rest goes alone. An input that breaks a rule of the game is not for
+    raising: merge it, and let all players' games judge it alike, as they do with what is sent in
+    play.
+    """
 
     def mark(self, peer: str) -> bytes:
         """Up to where this game holds inputs without a hole; only `since` has to understand it."""
         ...
 
     def since(self, peer: str, mark: bytes) -> bytes:
-        """What the game of `peer`, with that mark, may lack."""
+        """What the game of `peer`, with that mark, may lack; raise for what is no mark."""
         ...
 
     def merge(self, peer: str, data: bytes) -> None:
-        """Take in what `peer` says this game may lack; what is held already is no error."""
+        """Take in what `peer` says this game may lack; what is held already is no error.
+
+        Raise for what cannot be read: to pass over it would leave a hole that nobody knows of.
+        """
         ...
 
 

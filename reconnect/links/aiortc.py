@@ -18,7 +18,7 @@ from reconnect.core.messages import AttemptKind
 from reconnect.links.aiortc_path import UNUSED_STREAM, ChannelKind, Path
 from reconnect.log import quiet
 from reconnect.policy import IceServer
-from reconnect.ports import LinkHears
+from reconnect.ports import FRAME_MAX, LinkHears
 
 Ts = TypeVarTuple("Ts")
 
@@ -120,6 +120,8 @@ class AiortcLink:
             self._attempted.hear(kind, payload)
 
     def send(self, frame: bytes) -> bool:
+        if len(frame) > FRAME_MAX:
+            raise ValueError(f"a frame of {len(frame)} bytes; at most {FRAME_MAX} fit a packet")
         return bool(self._open) and self._open[-1].send(frame)
 
     def close(self) -> None:

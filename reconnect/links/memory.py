@@ -15,13 +15,12 @@ from enum import StrEnum
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from reconnect.core.messages import AttemptKind, SignalKind
 from reconnect.policy import IceServer
-from reconnect.ports import LinkHears, Runtime
+from reconnect.ports import FRAME_MAX, LinkHears, Runtime
 
-FRAME_MAX = 1150  # bytes; one frame is one packet
 GATHERING = 0.01  # s until an attempt has something to say
 CHECK_INTERVAL = 0.05  # s
 CHECKS_MAX = 1200  # a minute of them; an attempt is abandoned long before
@@ -64,7 +63,7 @@ class PacketKind(StrEnum):
     CLOSED = "closed"
 
 
-@frozen
+@define
 class Packet:
     """One thing sent along a path, on behalf of a connection."""
 

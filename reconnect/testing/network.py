@@ -84,6 +84,7 @@ class Network:
         self.space = MemorySpace(network=self)
         self._seed = seed
         self._chances: dict[tuple[str, ...], random.Random] = {}
+        self._dice_of: dict[tuple[str, str], tuple[random.Random, ...]] = {}
         self._control_weather = {ANYBODY: control or Weather()}
         self._peer_weather = {(ANYBODY, ANYBODY): peers or Weather()}
         self._lines: dict[str, list[Line]] = {}
@@ -155,22 +156,27 @@ class Network:
         flow = frozenset((path.source, path.target))
         self._flows.setdefault(flow, frozenset((path.sender, path.receiver)))
         weather = _nearest(self._peer_weather, path.sender, path.receiver)
+        loss, duplication, reordering, jitter = self._dice(path.sender, path.receiver)
         # always the same number of draws, so that a cut does not change what comes after it
-        lost, doubled, overtaken = (
-            self._chance(kind, path.sender, path.receiver).random() < chance
-            for kind, chance in (
-                ("loss", weather.loss),
-                ("duplication", weather.duplication),
-                ("reordering", weather.reordering),
-            )
-        )
-        jitter = self._chance("jitter", path.sender, path.receiver)
-        first, second = (weather.latency + weather.jitter * jitter.random() for _ in range(2))
+        lost = loss.random() < weather.loss
+        doubled = duplication.random() < weather.duplication
+        overtaken = reordering.random() < weather.reordering
+        first = weather.latency + weather.jitter * jitter.random()
+        second = weather.latency + weather.jitter * jitter.random()
         if lost or flow in self._dead or not self._passes(path.sender, path.receiver):
             return ()
         if overtaken:
             first += REORDERED_BY
         return (first, second) if doubled else (first,)
+
+    def _dice(self, sender: str, receiver: str) -> tuple[random.Random, ...]:
+        """For the loss, duplication, reordering and jitter of what one sends to the other."""
+        dice = self._dice_of.get((sender, receiver))
+        if dice is None:
+            kinds = ("loss", "duplication", "reordering", "jitter")
+            dice = tuple(self._chance(kind, sender, receiver) for kind in kinds)
+            self._dice_of[sender, receiver] = dice
+        return dice
 
     def _passes(self, sender: str, receiver: str) -> bool:
         return self._cuts.isdisjoint({(sender, receiver), (sender, ANYBODY), (ANYBODY, receiver)})

@@ -71,10 +71,13 @@ class VirtualRuntime:
 
     def run(self, seconds: float) -> None:
         """Let that much time pass."""
-        end = self._now + seconds
-        while self._step(end):
+        self.run_to(self._now + seconds)
+
+    def run_to(self, instant: float) -> None:
+        """Let time pass until `instant`, with all that is due then."""
+        while self._step(instant):
             pass
-        self._advance(end)
+        self._advance(instant)
 
     def run_until(self, predicate: Callable[[], object], limit: float = 60.0) -> bool:
         """Let time pass until `predicate` is true; False if it is not within `limit` seconds.
@@ -120,17 +123,17 @@ class VirtualProcess:
         self.lock: AbstractContextManager[Any] = nullcontext()
         self.outer = runtime
         self.alive = True
-        self._rate = rate
-        self._offset = offset
+        self.rate = rate
+        self.offset = offset
         self.stalled_until = -math.inf
 
     def now(self) -> float:
         return self._inside(self.outer.now())
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Cancel:
-        outside = (when - self._offset) / self._rate
+        outside = (when - self.offset) / self.rate
         while self._inside(outside) < when:  # rounding must not wake anybody early
-            outside += math.ulp(abs(when) + abs(self._offset)) / self._rate
+            outside += math.ulp(abs(when) + abs(self.offset)) / self.rate
         timer = _ProcessTimer(self, callback)
         timer.arm(outside)
         return timer.cancel
@@ -156,8 +159,15 @@ class VirtualProcess:
         """Its event loop hangs: what is due in the next `seconds` happens only afterwards."""
         self.stalled_until = max(self.stalled_until, self.outer.now() + seconds)
 
+    def jump(self, seconds: float) -> None:
+        """Its clock is set forward, as that of a machine which took the time from its wall clock.
+
+        What is due by then happens when it would have, or at the next timer that is set.
+        """
+        self.offset += seconds
+
     def _inside(self, outside: float) -> float:
-        return self._offset + self._rate * outside
+        return self.offset + self.rate * outside
 
 
 @define(eq=False)

@@ -8,8 +8,20 @@ import pytest
 
 from reconnect.core.messages import AttemptKind
 from reconnect.links.aiortc import AiortcLink, AiortcLinks
+from reconnect.testing.check_link import check_link
 from reconnect.testing.path import UdpPath
-from tests.links.pair import Pair, living_paths, until
+from tests.links.pair import LOOPBACK, Pair, living_paths, until
+
+
+@pytest.mark.parametrize("negotiated", [True, False])
+def test_it_keeps_every_promise(negotiated: bool) -> None:
+    """As every link does, whether both ends open the channel or one announces it."""
+
+    def links() -> AiortcLinks:
+        return AiortcLinks(addresses=LOOPBACK, negotiated=negotiated)
+
+    check_link(lambda: (links(), links()), quiet=0.1)
+
 
 # -- connecting ------------------------------------------------------------------------------------
 
@@ -179,20 +191,6 @@ async def test_abandon_what_has_opened(pair: Pair) -> None:
     assert living_paths() == 2
 
 
-async def test_stale_signals(pair: Pair) -> None:
-    """A newer attempt voids the older; what is said of any other attempt is not heard."""
-    pair.bob.attempts("1", offers=False)
-    pair.alice.attempts("1", offers=True)
-    pair.attempts("2")
-    pair.bob.link.signal("0", "offer", "{}")
-    pair.bob.link.signal("1", "offer", "{}")
-    await until(lambda: all(end.channels == [True] for end in pair.ends))
-    await pair.round_trip()
-    assert {said[0] for end in pair.ends for said in end.signals} == {"2"}
-    assert [end.failures for end in pair.ends] == [[], []]
-    assert living_paths() == 2
-
-
 async def test_doubled_signals(pair: Pair) -> None:
     """Signals that come twice, or that are not this end's to hear, change nothing."""
     await pair.connects("1")
@@ -204,17 +202,6 @@ async def test_doubled_signals(pair: Pair) -> None:
 
 
 # -- sending and ending ----------------------------------------------------------------------------
-
-
-async def test_send_without_channel(pair: Pair) -> None:
-    """Before the channel opens and after it has closed nothing is sent, and send says so."""
-    assert not pair.alice.link.send(b"x")
-    pair.attempts("1")
-    assert not pair.alice.link.send(b"x")
-    await until(lambda: pair.alice.channels == [True])
-    assert pair.alice.link.send(b"x")
-    pair.alice.link.close()
-    assert not pair.alice.link.send(b"x")
 
 
 async def test_close_is_heard(pair: Pair) -> None:

@@ -1,11 +1,12 @@
-import asyncio
 import json
 
 import pytest
 
 from reconnect.core.messages import AttemptKind
-from reconnect.links.memory import FRAME_MAX, RETIRING, MemorySpace
+from reconnect.links.memory import RETIRING, MemorySpace
+from reconnect.ports import FRAME_MAX
 from reconnect.runtimes import AsyncioRuntime
+from reconnect.testing.check_link import check_link
 from reconnect.testing.network import Network
 from reconnect.testing.virtual import VirtualRuntime
 
@@ -92,16 +93,23 @@ def joined(pair):
     return pair
 
 
-def test_kind():
-    """These links belong to Python programs."""
-    assert MemorySpace().links("alice", VirtualRuntime()).kind == "python"
+def test_it_keeps_every_promise():
+    """As every link does."""
+
+    def make():
+        space, runtime = MemorySpace(), AsyncioRuntime()
+        return space.links("alice", runtime), space.links("bob", runtime)
+
+    check_link(make, quiet=0.1)
 
 
-def test_nothing_before_an_attempt(pair):
-    """A link does nothing before its first attempt, and cannot send."""
-    pair.runtime.run(10.0)
-    assert not pair.alice.link.send(b"hello")
-    assert pair.alice.log == pair.bob.log == []
+@pytest.mark.parametrize(
+    ("kind", "cause"), [(AttemptKind.RESTART, "no_connection"), (AttemptKind.RELAY, "not_a_path")]
+)
+def test_causes(pair, kind, cause):
+    """What cannot be done fails with a cause, at both ends."""
+    pair.mend(kind)
+    assert pair.alice.log == pair.bob.log == [("1.1", "failed", cause)]
 
 
 def test_rebuild(pair):
@@ -147,13 +155,6 @@ def test_restart_keeps_the_channel(joined):
     assert ("ice", "connected") in joined.alice.log
 
 
-def test_restart_needs_a_connection(pair):
-    """A restart where there is no connection fails at once, at the end where there is none."""
-    pair.mend(AttemptKind.RESTART)
-    assert pair.alice.log == [("1.1", "failed", "no_connection")]
-    assert pair.bob.log == [("1.1", "failed", "no_connection")]
-
-
 def test_restart_of_another_connection(joined):
     """A restart of a connection that the far end does not have fails there."""
     joined.bob.attempt("1.2", AttemptKind.RESTART, offers=False)
@@ -192,19 +193,6 @@ def test_attempt_begun_during_a_cut(joined):
     assert joined.frames_pass()
 
 
-@pytest.mark.parametrize("kind", [AttemptKind.RESTART, AttemptKind.REBUILD])
-def test_failed_attempt_keeps_what_was_there(joined, kind):
-    """While an attempt comes to nothing, and when it is abandoned, the old path works."""
-    joined.alice.carries = False
-    name = joined.mend(kind)
-    assert joined.frames_pass()
-    joined.alice.link.abandon("unknown")
-    joined.alice.link.abandon(name)
-    joined.bob.link.abandon(name)
-    joined.runtime.run(5.0)
-    assert joined.frames_pass()
-
-
 def test_closed_channel(joined):
     """A channel that closed on a good path is not opened by a restart, but by a rebuild."""
     joined.network.break_channel("bob", "alice")
@@ -217,34 +205,6 @@ def test_closed_channel(joined):
     assert joined.frames_pass()
 
 
-def test_new_attempt_voids_the_older(joined):
-    """What belongs to an older attempt is not heard, and does no harm to the newer one."""
-    joined.alice.attempt("0.9", AttemptKind.RESTART, offers=True)
-    joined.bob.attempt("0.9", AttemptKind.RESTART, offers=False)
-    joined.runtime.run(0.025)
-    joined.alice.log.clear()
-    joined.mend(AttemptKind.REBUILD)
-    assert joined.frames_pass()
-    assert {name for name, _ in joined.alice.log} == {"1.2", "ice", "channel"}
-
-
-def test_void_attempt_is_silent(joined):
-    """An attempt that is voided before it has spoken never speaks."""
-    joined.alice.attempt("old", AttemptKind.RESTART, offers=True)
-    joined.alice.attempt("new", AttemptKind.RESTART, offers=True)
-    joined.runtime.run(1.0)
-    assert {name for name, *_ in joined.alice.log} == {"new"}
-
-
-@pytest.mark.parametrize("payload", ["", "[]", "nonsense", '"text"', "null"])
-def test_malformed_signal(pair, payload):
-    """What is no payload of ours ends the attempt, with a cause."""
-    pair.bob.attempt("1.1", AttemptKind.REBUILD, offers=False)
-    pair.bob.link.signal("1.1", "offer", payload)
-    pair.runtime.run(0.0)
-    assert pair.bob.log == [("1.1", "failed", "malformed")]
-
-
 def test_foreign_signals(pair):
     """Signals of unknown attempts, of unknown kinds and out of turn are ignored."""
     pair.bob.link.signal("1.1", "offer", "{}")
@@ -254,12 +214,6 @@ def test_foreign_signals(pair):
         pair.bob.link.signal(name, kind, payload)
     pair.runtime.run(1.0)
     assert pair.bob.log == []
-
-
-def test_relay_is_no_path(pair):
-    """A relay is not a link's business, and it says so."""
-    pair.mend(AttemptKind.RELAY)
-    assert pair.alice.log == [("1.1", "failed", "not_a_path")]
 
 
 def test_frame_too_long(joined):
@@ -316,34 +270,3 @@ def test_attempts_end(pair):
     pair.mend(AttemptKind.REBUILD)
     pair.runtime.run(3600.0)
     assert pair.runtime.pending == 0
-
-
-async def test_on_asyncio():
-    """It works on a real event loop."""
-    runtime = AsyncioRuntime()
-    space = MemorySpace()
-    arrived = asyncio.Event()
-
-    class Bob(End):
-        def received(self, frame):
-            super().received(frame)
-            arrived.set()
-
-    opened = asyncio.Event()
-
-    class Alice(End):
-        def channel(self, is_open):
-            super().channel(is_open)
-            opened.set()
-
-    alice = Alice(space.links("alice", runtime), "bob", runtime)
-    bob = Bob(space.links("bob", runtime), "alice", runtime)
-    alice.far, bob.far = bob, alice
-    alice.attempt("1.1", AttemptKind.REBUILD, offers=True)
-    bob.attempt("1.1", AttemptKind.REBUILD, offers=False)
-    await asyncio.wait_for(opened.wait(), 10)
-    assert alice.link.send(b"hello")
-    await asyncio.wait_for(arrived.wait(), 10)
-    assert bob.frames == [b"hello"]
-    alice.link.close()
-    bob.link.close()

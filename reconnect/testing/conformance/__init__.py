@@ -1,0 +1,1 @@
+"""What the vectors for clients in other languages are made of."""

@@ -1,0 +1,328 @@
+"""A table at which everything can go wrong: what lasts is mended by itself, `seconds` later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import attrs
+
+from reconnect import tokens
+from reconnect.core.messages import ErrorCode
+from reconnect.core.table import State
+from reconnect.errors import LocalProtocolError
+from reconnect.links.memory import MemoryLink
+from reconnect.ports import Recorder
+from reconnect.testing.simulation.intruder import Forger, Intruder
+from reconnect.testing.simulation.setting import STEP, Setting
+from reconnect.testing.simulation.unreliable import Trouble, UnreliableServer, UnreliableStore
+from reconnect.testing.table import SESSION, Program, Table
+from reconnect.testing.virtual import VirtualProcess
+
+
+class GameFails(Exception):
+    """The application's own code raises."""
+
+
+ASKED = ("snapshot", "restore", "mark", "since", "merge")
+
+
+def fails_once(game: Any) -> None:
+    """Let a game raise the next time that the resync asks it for anything."""
+    asked = [name for name in ASKED if hasattr(game, name)]
+
+    def raising(*_: object) -> bytes:
+        for name in asked:
+            game.__dict__.pop(name, None)
+        raise GameFails
+
+    game.__dict__.update(dict.fromkeys(asked, raising))
+
+
+class FaultyTable(Table):
+    """What a simulation plays at; all of its randomness comes from the setting's seed."""
+
+    store: UnreliableStore
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        game: Callable[[str], Any] | None = None,
+        recorder: Recorder | None = None,
+        step: float = STEP,
+    ) -> None:
+        self.setting = setting
+        self.intruders: list[Intruder] = []
+        self.intruded: set[str] = set()
+        """Players for whom somebody else may have spoken."""
+        self._lasting = 0
+        self._lives = 0
+        """How many servers there have been."""
+        self._issued: dict[str, int] = {}
+        """By which of them the last token of a player was made, where not by the first."""
+        self._void_tokens: dict[str, str] = {}
+        self._weather = setting.weather
+        super().__init__(
+            game,
+            players=setting.players,
+            policy=setting.policy,
+            seed=setting.seed,
+            weather=setting.weather,
+            store=UnreliableStore(),
+            recorder=recorder,
+            step=step,
+            start=False,
+        )
+
+    def _server_process(self) -> VirtualProcess:
+        self._lives += 1
+        process = super()._server_process()
+        return UnreliableServer(process, self.store, save_timeout=self.policy.save_timeout)
+
+    # -- what cooperates ---------------------------------------------------------------------------
+
+    def vacant(self) -> list[str]:
+        """The members for whom nobody plays."""
+        living = {one.player for one in self.living()}
+        return [player for player in self.session.players if player not in living]
+
+    def living(self) -> list[Program]:
+        """The programs that still take part."""
+        return [one for one in self.programs if one.alive and not one.client._peer.ended]
+
+    @property
+    def awake_at(self) -> float:
+        """When the last of those who hang or sleep goes on."""
+        processes = [self.server, *(one.process for one in self.programs if one.alive)]
+        return max(process.stalled_until for process in processes)
+
+    def heal(self) -> None:
+        """Nothing is broken any more; the seats without a program are filled."""
+        for intruder in self.intruders:
+            intruder.stop()
+        self.intruders.clear()
+        self.mend()
+        self.fair_weather()
+        self.store.trouble = None
+        self._restart_server()
+        self.fill()
+
+    def fill(self) -> None:
+        """Start a program for each member who has none.
+
+        A token that was not saved when the server died is none: who held it is given another.
+        """
+        for player in self.vacant():
+            before = [one.client.reason for one in self.programs if one.player == player]
+            outlived = self._lives > self._issued.get(player, 1)
+            self.start(player, new_token=outlived and ErrorCode.BAD_TOKEN in before[-1:])
+
+    def start(self, player: str, *, new_token: bool = False) -> Program:
+        """As any table does; the token that becomes void is kept for who might try it."""
+        if new_token:
+            self._void_tokens[player] = self._tokens[player]
+            self._issued[player] = self._lives
+        return super().start(player, new_token=new_token)
+
+    def fair_weather(self) -> None:
+        """As it was in the beginning."""
+        self.network.peer_weather(self.setting.weather)
+
+    def later(self, seconds: float, then: Callable[[], None]) -> None:
+        """When a fault ends."""
+        self.runtime.call_at(self.runtime.now() + seconds, then)
+
+    # -- the control link --------------------------------------------------------------------------
+
+    def control_drop(self, player: str, *, client: bool, server: bool) -> None:
+        """The connection breaks; those who are not told find out by silence."""
+        self.network.drop_control(player, tell_client=client, tell_server=server)
+
+    def control_refused(self, player: str, *, seconds: float) -> None:
+        """The connection breaks, and no dial succeeds."""
+        self.network.cut_control(player)
+        self._mend_control(player, seconds)
+
+    def control_half_open(self, player: str, *, seconds: float) -> None:
+        """Nothing arrives, and nobody is told."""
+        self.network.cut_control(player, half_open=True)
+        self._mend_control(player, seconds)
+
+    def control_clog(self, player: str, *, up: bool, down: bool, seconds: float) -> None:
+        """What is sent waits, in one direction or both."""
+        self.network.clog_control(player, up=up, down=down)
+        self._mend_control(player, seconds)
+
+    def _mend_control(self, player: str, seconds: float) -> None:
+        self.later(seconds, partial(self.network.mend_control, player))
+
+    # -- the links between the players -------------------------------------------------------------
+
+    def link_cut(self, one: str, other: str, *, seconds: float, fresh: bool) -> None:
+        """Both directions are dead; with `fresh`, the old flows stay so."""
+        self.cut(one, other, fresh=fresh)
+        self.later(seconds, partial(self.network.mend, one, other))
+
+    def link_one_way(self, one: str, other: str, *, seconds: float) -> None:
+        """What one sends to the other is lost; the other way is well."""
+        self.cut(one, other, one_way=True)
+        self.later(seconds, partial(self.network.mend, one, other))
+
+    def link_flap(self, one: str, other: str, *, times: int, off: float, on: float) -> None:
+        """It goes and comes."""
+        for beat in range(times):
+            self.later(beat * (off + on), partial(self.cut, one, other))
+            self.later(beat * (off + on) + off, partial(self.network.mend, one, other))
+
+    def link_channel(self, one: str, other: str, *, lag: float) -> None:
+        """The channel is closed, which one end sees first; its path is well."""
+        for link in dict.fromkeys(self.network.space._links.values()):
+            if {link.player, link.peer} == {one, other}:
+                self.later(0.0 if link.player == one else lag, partial(_lose_channel, link))
+
+    def link_weather(
+        self,
+        *,
+        seconds: float,
+        loss: float = 0.0,
+        duplication: float = 0.0,
+        reordering: float = 0.0,
+    ) -> None:
+        """Packets are lost, doubled, or overtaken, everywhere."""
+        now = self.setting.weather
+        weather = attrs.evolve(
+            now,
+            loss=max(loss, now.loss),
+            duplication=duplication,
+            reordering=reordering,
+        )
+        self.network.peer_weather(weather)
+        self.later(seconds, self.fair_weather)
+
+    # -- players -----------------------------------------------------------------------------------
+
+    def player_reload(
+        self, player: str, *, gone: bool, after: float | None, new_token: bool
+    ) -> None:
+        """The program is closed or killed; the next one comes after a while, or not yet."""
+        if gone:
+            self.kill(player)
+        else:
+            self.close(player)
+        if after is not None:
+            self.later(after, partial(self._start_if_vacant, player, new_token))
+
+    def _start_if_vacant(self, player: str, new_token: bool) -> None:
+        if player in self.vacant():
+            server_lives = self.coordinator is not None and self.state is not State.ENDED
+            self.start(player, new_token=new_token and server_lives)
+
+    def player_duplicate(self, player: str, *, stuck: float) -> None:
+        """A second tab; what it says may be stuck for a while once it has been offered the seat."""
+        self.duplicate(player)
+        if stuck:
+            self.later(0.05, partial(self.network.clog_control, player, up=True, down=False))
+            self._mend_control(player, 0.05 + stuck)
+
+    def player_clock_jump(self, player: str, *, seconds: float) -> None:
+        """The clock of the player's machine is set forward."""
+        self.present(player).process.jump(seconds)
+
+    def player_intruder(self, player: str, *, seconds: float) -> None:
+        """Somebody with the player's token takes the seat, and lies."""
+        self.intruded.add(player)
+        intruder = Intruder(
+            self.network.client(player, runtime=self.runtime.process()),
+            session=SESSION,
+            player=player,
+            token=self._tokens[player],
+            others=[one for one in self.players if one != player],
+            seed=f"{self.seed}/intruder/{self.runtime.now()}",
+        )
+        self.intruders.append(intruder)
+        self.later(seconds, intruder.stop)
+
+    def player_forger(self, player: str, *, what: str, seconds: float) -> None:
+        """Somebody without a good token tries to take the seat."""
+        token = self._wrong_token(player, what)
+        record = self.store.load(SESSION)
+        seats = () if record is None else record.seats
+        if any(
+            seat.token_digest == tokens.digest(token) for seat in seats if seat.player == player
+        ):
+            return  # it is not void yet
+        forger = Forger(
+            self.network.client(player, runtime=self.runtime.process()),
+            session=SESSION,
+            player=player,
+            token=token,
+            others=[one for one in self.players if one != player],
+            seed=f"{self.seed}/forger/{self.runtime.now()}",
+        )
+        self.intruders.append(forger)
+        self.later(seconds, forger.stop)
+
+    def _wrong_token(self, player: str, what: str) -> str:
+        match what:
+            case "void" if player in self._void_tokens:
+                return self._void_tokens[player]
+            case "another's":
+                return next(self._tokens[one] for one in self.players if one != player)
+            case _:
+                return "not-a-token-of-anybody"
+
+    def player_game_fails(self, player: str) -> None:
+        """The game raises the next time that it is asked for its state."""
+        fails_once(self.present(player).game)
+
+    def player_quirk(self, player: str, *, what: str) -> None:
+        """The program tells what it knows of its surroundings."""
+        client = self.present(player).client
+        match what:
+            case "hidden":
+                client.hidden(True)
+            case "shown":
+                client.hidden(False)
+            case "busy":
+                client.busy(1.0)
+            case _:
+                client.network_changed()
+
+    # -- the server and its store ------------------------------------------------------------------
+
+    def server_crash(self, *, down: float, wall_jump: float) -> None:
+        """The process is killed in the middle of whatever it does."""
+        if self.coordinator is not None:
+            self.wall_jump += wall_jump
+            self.kill_server(down=down)
+
+    def server_restart(self, *, down: float) -> None:
+        """The process is ended in order, and another one is started."""
+        if self.coordinator is not None:
+            self.stop_server(down=down)
+
+    def server_stall(self, *, seconds: float) -> None:
+        """The process hangs."""
+        self.server.stall(seconds)
+
+    def server_ends_game(self) -> None:
+        """The server's application ends the game."""
+        with suppress(LocalProtocolError):  # it is over already, or there is no server
+            self.session.end("completed")
+
+    def store_trouble(self, *, what: str, seconds: float) -> None:
+        """The store fails in one of its ways."""
+        self.store.trouble = Trouble(what)
+        self._lasting += 1
+        self.later(seconds, partial(self._store_is_well, self._lasting))
+
+    def _store_is_well(self, number: int) -> None:
+        if number == self._lasting:
+            self.store.trouble = None
+
+
+def _lose_channel(link: MemoryLink) -> None:
+    link.lose_channel()

@@ -1,0 +1,85 @@
+"""What has been proven so far."""
+
+from collections import Counter
+
+import pytest
+
+from reconnect.core.table import State
+from reconnect.errors import LocalProtocolError
+from reconnect.testing.exhaustive import search, tiny_policy
+from reconnect.testing.proof import Proof
+from reconnect.testing.simulation import Simulation, Story
+from reconnect.testing.simulation.faults import CELLS
+from reconnect.testing.simulation.tally import Tally, Violation
+
+
+def games(seeds: int = 300, **more) -> Tally:
+    """Of which nothing is left to find."""
+    cells = Counter(dict.fromkeys(CELLS, 2))
+    return Tally(seeds=seeds, events=10 * seeds, virtual_seconds=36.0, cells=cells, **more)
+
+
+def test_games_without_a_violation_bound_their_share(tmp_path):
+    """None of n: fewer than 3/n break a law, at 95 % confidence."""
+    proof = Proof(first=7)
+    assert (proof.bound, proof.empty_cells) == (None, [])
+    proof.add_games(games(), tmp_path)
+    proof.add_games(games(), tmp_path)
+    form = proof.to_json()
+    assert (form["seeds"], form["bound"], form["violations"]) == (600, 3 / 600, [])
+    assert form["faults"]["stall"] == 4 * len(State)
+    assert "fewer than 1 in 200" in "\n".join(proof.lines())
+    assert proof.good
+
+
+def test_a_violation_is_kept_with_its_story(tmp_path):
+    """Whoever mends it has the shortest way to see it."""
+    proof, story = Proof(first=7), Story.of(Simulation.of(2).draw())
+    proof.add_games(games(violations=[Violation(2, "I2: one plays", story)]), tmp_path)
+    assert proof.violations == [{"seed": 2, "broken": "I2: one plays", "story": "seed-2.jsonl"}]
+    assert Story.read(tmp_path / "seed-2.jsonl") == story
+    assert proof.bound is None
+    assert not proof.good
+    assert "seed 2: I2: one plays (seed-2.jsonl)" in "\n".join(proof.lines())
+
+
+def test_a_cell_that_is_empty_is_named(tmp_path):
+    """What never happened is not proven."""
+    proof, tally = Proof(first=7), games()
+    del tally.cells["stall", State.PAUSED]
+    proof.add_games(tally, tmp_path)
+    assert proof.empty_cells == ["stall in paused"]
+    assert not proof.good
+    assert "never happened: stall in paused" in "\n".join(proof.lines())
+
+
+def test_a_search_counts_its_states():
+    """And one with a dead end, or that was cut short, is not good."""
+    proof = Proof(first=7)
+    proof.add_search("server", search(tiny_policy("server"), states_max=50))
+    assert proof.to_json()["states"] >= 50
+    assert not proof.good
+    proof.searched["server"]["complete"] = True
+    assert proof.good
+    proof.searched["server"]["dead_ends"] = 1
+    assert not proof.good
+
+
+def test_what_was_missed_is_not_good():
+    """A simulation that is blind in one eye proves less."""
+    proof = Proof(first=7, planted_found={"M4": 3})
+    assert proof.good
+    proof.planted_missed.append("M9")
+    assert not proof.good
+    assert "1 planted bugs found; missed: M9" in "\n".join(proof.lines())
+
+
+def test_it_is_kept_whole(tmp_path):
+    """Whoever was interrupted goes on where they were."""
+    proof = Proof(first=7, planted_found={"M4": 3}, seconds=1.5)
+    proof.add_games(games(), tmp_path)
+    proof.keep(tmp_path)
+    assert Proof.kept(tmp_path, first=7) == proof
+    assert Proof.kept(tmp_path / "elsewhere", first=7) == Proof(first=7)
+    with pytest.raises(LocalProtocolError, match="give another --folder"):
+        Proof.kept(tmp_path, first=8)
