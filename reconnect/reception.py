@@ -149,6 +149,9 @@ class Reception:
         seat = self._claimed(connection, mailbox, claim)
         if connection.seat is None:
             self._arrive(connection, seat)
+        elif not seat.allows(message, self._runtime.now()):
+            self._slow_down(connection)
+            return
         self._claim(connection, seat, claim, message)
 
     def _claimed(self, connection: Connection, mailbox: Mailbox, claim: Claim) -> Seat:

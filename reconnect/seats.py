@@ -163,15 +163,17 @@ class Seat:
         turned away.
         """
         session = self.mailbox.session
+        if report.gen == 0:
+            return self.arrivals.take(now)
         if session is None:
             return True
         gen = session.members[self.player].gen
-        if report.gen == 0 or report.gen > gen:
+        if report.gen > gen:
             return self.arrivals.take(now)
         if report.gen == gen and report.epoch > max(session.epoch, self.asked_for):
             if not self.pauses.take(now):
                 return False
-            self.asked_for = report.epoch
+            self.asked_for = session.epoch + 1  # whatever the report claims
         return True
 
 

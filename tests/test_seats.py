@@ -188,16 +188,34 @@ def test_older_clients_cost_their_player_nothing():
     assert (seat.arrivals.share(now), seat.pauses.share(now)) == left
 
 
-def test_of_a_session_that_is_being_loaded_everything_is_allowed():
-    """Nobody knows yet what is new; it waits, and is bounded there."""
+def test_of_a_session_that_is_being_loaded_only_arrivals_are_counted():
+    """Nobody knows yet what else is new; it waits, and is bounded there."""
     house = House()
     handle, (ann, _) = house.game()
     seat = house.coordinator._seats.seat(handle._mailbox, "ann", now=house.runtime.now())
     handle._mailbox.session = None
-    assert all(
-        seat.allows(decode_from_client(ann.report_with(gen=0)), house.runtime.now())
-        for _ in range(100)
-    )
+    now = house.runtime.now()
+    assert all(seat.allows(decode_from_client(ann.report_with(gen=7)), now) for _ in range(100))
+    asks = [seat.allows(decode_from_client(ann.report_with(gen=0)), now) for _ in range(100)]
+    assert sum(asks) < 25
+
+
+def test_a_report_that_is_ignored_does_not_buy_any_pause():
+    """Whatever epoch it claims: the session never heard of it."""
+    house = House()
+    handle, (ann, _) = house.game()
+    seat = house.coordinator._seats.seat(handle._mailbox, "ann", now=house.runtime.now())
+    session, now = handle._mailbox.session, house.runtime.now()
+    assert session is not None
+    gen = session.members["ann"].gen
+    far = decode_from_client(ann.report_with(gen=gen, seq=1, epoch=2**40))
+    assert seat.allows(far, now)
+    allowed = 0
+    for _ in range(100):
+        session.epoch += 1
+        stop = decode_from_client(ann.report_with(gen=gen, epoch=session.epoch + 1))
+        allowed += seat.allows(stop, now)
+    assert allowed < 25
 
 
 def test_a_client_whose_control_link_breaks_all_the_time_gets_in_again():

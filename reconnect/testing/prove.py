@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 
+from reconnect.errors import LocalProtocolError
 from reconnect.testing.exhaustive import CASES, Case, Explored, explore_all
 from reconnect.testing.proof import Proof
 from reconnect.testing.simulation.planted import BUGS, hunt
@@ -60,7 +61,7 @@ class Prover:
     # -- the parts ---------------------------------------------------------------------------------
 
     def _search(self) -> None:
-        todo = [case for case in CASES if str(case) not in self.proof.searched]
+        todo = [case for case in CASES if str(case) not in self.proof.complete]
         with workers(self.jobs) as pool:
             for case, explored in zip(todo, pool.map(_searched, todo), strict=True):
                 self.proof.add_search(str(case), explored)
@@ -68,8 +69,8 @@ class Prover:
                 _say(str(explored))
 
     def _hunt(self) -> None:
-        done = {*self.proof.planted_found, *self.proof.planted_missed}
-        todo = [bug.id for bug in BUGS.values() if not bug.survives and bug.id not in done]
+        found, self.proof.planted_missed = self.proof.planted_found, []
+        todo = [bug.id for bug in BUGS.values() if not bug.survives and bug.id not in found]
         with workers(self.jobs) as pool:
             for name, seeds in zip(todo, pool.map(_hunted, todo), strict=True):
                 if seeds is None:
@@ -137,9 +138,16 @@ def _count(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 if nothing was found, 1 if something was, 130 if it was stopped."""
+    """0 if all is proven, 1 if something was found or is missing, 2 if called wrongly.
+
+    130 if it was stopped.
+    """
     options = _options(arguments)
-    prover = Prover(options)
+    try:
+        prover = Prover(options)
+    except (LocalProtocolError, ValueError) as error:
+        _say(f"reconnect prove: {error}")
+        return 2
     status = 0
     try:
         prover.run(options.only)

@@ -7,7 +7,7 @@ import pytest
 from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError
 from reconnect.testing.exhaustive import search, tiny_policy
-from reconnect.testing.proof import Proof
+from reconnect.testing.proof import Proof, code
 from reconnect.testing.simulation import Simulation, Story
 from reconnect.testing.simulation.faults import CELLS
 from reconnect.testing.simulation.tally import Tally, Violation
@@ -50,7 +50,7 @@ def test_a_cell_that_is_empty_is_named(tmp_path):
     proof.add_games(tally, tmp_path)
     assert proof.empty_cells == ["stall in paused"]
     assert not proof.good
-    assert "never happened: stall in paused" in "\n".join(proof.lines())
+    assert "NOT PROVEN: 1 of" in "\n".join(proof.lines())
 
 
 def test_a_search_counts_its_states():
@@ -81,5 +81,9 @@ def test_it_is_kept_whole(tmp_path):
     proof.keep(tmp_path)
     assert Proof.kept(tmp_path, first=7) == proof
     assert Proof.kept(tmp_path / "elsewhere", first=7) == Proof(first=7)
-    with pytest.raises(LocalProtocolError, match="give another --folder"):
+    with pytest.raises(LocalProtocolError, match="not from 8 on: give another --folder"):
         Proof.kept(tmp_path, first=8)
+    kept = tmp_path / "proof.json"
+    kept.write_text(kept.read_text().replace(code(), "another"))
+    with pytest.raises(LocalProtocolError, match="another version of the code"):
+        Proof.kept(tmp_path, first=7)

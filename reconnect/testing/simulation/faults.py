@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from reconnect.core.table import State
+from reconnect.policy import Topology
 from reconnect.testing.simulation.faulty import FaultyTable
 from reconnect.testing.simulation.unreliable import Trouble
 
@@ -64,6 +65,14 @@ def _between(least: float, most: float) -> Draw:
 
 def _peers(table: FaultyTable) -> bool:
     return table.policy.topology.peer_to_peer
+
+
+def _has_games(table: FaultyTable) -> bool:
+    return table.policy.topology is not Topology.SERVER
+
+
+def _goes_on(table: FaultyTable) -> bool:
+    return _served(table) and table.state is not State.ENDED
 
 
 def _served(table: FaultyTable) -> bool:
@@ -169,7 +178,7 @@ FAULTS: dict[str, Fault] = {
         },
         harms=0,
     ),
-    "game raises": Fault(FaultyTable.player_game_fails, PLAYER),
+    "game raises": Fault(FaultyTable.player_game_fails, PLAYER, fits=_has_games),
     "quirk": Fault(
         FaultyTable.player_quirk,
         {**PLAYER, "what": _one_of("hidden", "shown", "busy", "network")},
@@ -189,7 +198,7 @@ FAULTS: dict[str, Fault] = {
     "server stall": Fault(
         FaultyTable.server_stall, {"seconds": _one_of(0.2, 0.6, 1.4, 2.5)}, harms=2, fits=_served
     ),
-    "game ended": Fault(FaultyTable.server_ends_game, {}, fits=_served),
+    "game ended": Fault(FaultyTable.server_ends_game, {}, fits=_goes_on),
     **{
         f"store {trouble}": Fault(
             FaultyTable.store_trouble,

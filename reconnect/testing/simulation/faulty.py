@@ -14,7 +14,7 @@ from reconnect.core.messages import ErrorCode
 from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError
 from reconnect.links.memory import MemoryLink
-from reconnect.ports import Recorder
+from reconnect.ports import Cancel, Recorder
 from reconnect.testing.simulation.intruder import Forger, Intruder
 from reconnect.testing.simulation.setting import STEP, Setting
 from reconnect.testing.simulation.unreliable import Trouble, UnreliableServer, UnreliableStore
@@ -58,6 +58,7 @@ class FaultyTable(Table):
         self.intruders: list[Intruder] = []
         self.intruded: set[str] = set()
         """Players for whom somebody else may have spoken."""
+        self._to_come: list[Cancel] = []
         self._lasting = 0
         self._lives = 0
         """How many servers there have been."""
@@ -100,7 +101,10 @@ class FaultyTable(Table):
         return max(process.stalled_until for process in processes)
 
     def heal(self) -> None:
-        """Nothing is broken any more; the seats without a program are filled."""
+        """Nothing is broken any more, nor will be; the seats without a program are filled."""
+        for cancel in self._to_come:
+            cancel()
+        self._to_come.clear()
         for intruder in self.intruders:
             intruder.stop()
         self.intruders.clear()
@@ -132,8 +136,8 @@ class FaultyTable(Table):
         self.network.peer_weather(self.setting.weather)
 
     def later(self, seconds: float, then: Callable[[], None]) -> None:
-        """When a fault ends."""
-        self.runtime.call_at(self.runtime.now() + seconds, then)
+        """When a fault ends, or goes on; never after `heal`."""
+        self._to_come.append(self.runtime.call_at(self.runtime.now() + seconds, then))
 
     # -- the control link --------------------------------------------------------------------------
 

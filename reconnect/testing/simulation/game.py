@@ -200,8 +200,7 @@ class Simulation:
         return self.table.state is state
 
     def _do(self, step: Step) -> None:
-        if self.laws.failure is not None:
-            raise self.laws.failure
+        self._stop_at_a_failure()
         self._compare_games()
         self.steps.append(step)
         if step.do == "cooperate":
@@ -238,21 +237,34 @@ class Simulation:
         longest = discovered + self._longest()
         while decided_at < discovered or decided_at - undecided_at < policy.lease_bound:
             runtime.run(0.1)
+            self._stop_at_a_failure()
             if table.state is not State.ENDED:
                 self.laws.faults += len(table.vacant())
                 table.fill()
-            limit = max(limit, self._game_over_at())
+            over_at = self._game_over_at()
+            if over_at < inf:
+                limit = max(limit, over_at)
             decided_at = runtime.now()
             if not self.decided():
                 undecided_at = decided_at
-                law(decided_at < limit + TAIL, "R2: undecided after the deadline")
+                in_time = decided_at < limit + TAIL or over_at == inf
+                law(in_time, "R2: undecided after the deadline")
                 law(decided_at < longest, "I5d: undecided for ever")
         if hopeful:
             law(table.state is State.CONNECTED, f"I5b: ended ({table.session.reason}) in vain")
         runtime.run(DRAIN)
+        self._stop_at_a_failure()
+
+    def _stop_at_a_failure(self) -> None:
+        """Shells survive what is broken; a game does not."""
+        if self.laws.failure is not None:
+            raise self.laws.failure
 
     def _game_over_at(self) -> float:
-        """When the outage that is open ends the game, on the network's clock."""
+        """When the outage that is open ends the game, on the network's clock.
+
+        Infinity while nobody knows, or while nothing ends it.
+        """
         session = self.laws.session
         if session is None:
             return inf

@@ -112,7 +112,7 @@ class Intruder:
         form = {
             "type": "data",
             "to": self._random.choice(self._others or ["nobody"]),
-            "frame": self._random.choice(["", "AAAA", "!!!", "A" * 1600, 7]),
+            "payload": self._random.choice(["", "AAAA", "!!!", "A" * 1600, 7]),
         }
         self._send(form)
 

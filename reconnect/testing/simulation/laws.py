@@ -25,13 +25,22 @@ from reconnect.core.effects import (
 from reconnect.core.events import FrameReached, PeerEvent, ReportArrived, SessionEvent, ViewArrived
 from reconnect.core.member import Member
 from reconnect.core.messages import FINAL_ERRORS, Phase, Reason
-from reconnect.core.notices import Connected, Ended, Paused, PlayerDropped, Reconnecting, Resumed
+from reconnect.core.notices import (
+    Connected,
+    Ended,
+    Paused,
+    PlayerDropped,
+    Reconnecting,
+    Resumed,
+    SessionNotice,
+)
 from reconnect.core.outlook import Play
 from reconnect.core.peer import Peer
 from reconnect.core.record import Record
 from reconnect.core.session import Session
 from reconnect.core.table import COORDINATOR_MOVES, INITIAL, NEXT, State, Trigger
 from reconnect.policy import Topology
+from reconnect.testing.lockstep import Lockstep
 from reconnect.testing.simulation.faulty import FaultyTable
 from reconnect.testing.table import SESSION, Program
 from reconnect.testing.watch import Watch
@@ -202,9 +211,12 @@ class Laws(Watch):
         law(state is peer.state, "a client is not where it says it is")
 
     def _check_step(self, program: Program) -> None:
-        """The game has taken a step, whatever its client believes of its lease."""
-        session, policy = self.session, self.table.policy
-        if session is not None and policy.topology is not Topology.SERVER:
+        """The built-in game has taken a step, whatever its client believes of its lease.
+
+        Of a game of one's own, a new frame need not be a step: a move may arrive in a pause.
+        """
+        session = self.session
+        if session is not None and isinstance(program.game, Lockstep):
             halted = session.state is State.RECONNECTING and program.alive
             law(not halted, "I2: reconnecting, and one takes a step")
 
@@ -250,8 +262,8 @@ class Laws(Watch):
         for effect in effects:
             if isinstance(effect, Tell) and type(effect.notice) in MOVES:
                 self._moved(session, MOVES[type(effect.notice)], now)
-            elif isinstance(effect, Tell) and isinstance(effect.notice, PlayerDropped):
-                self.account = attrs.evolve(self.account, ends_at=None)  # the others go on
+            elif isinstance(effect, Tell) and _goes_on(effect.notice):
+                self.account = attrs.evolve(self.account, ends_at=None)
         law(self.state is session.state, "the session is not where it says it is")
         self._check_deadline_and_account(session)
         if effects and isinstance(effects[0], Save):
@@ -395,6 +407,11 @@ def plays(program: Program) -> bool:
         return False
     peer = program.client._peer
     return peer.play in PLAYS and program.process.now() < peer.control.lease_until
+
+
+def _goes_on(notice: SessionNotice) -> bool:
+    """Whether the others have another deadline from now on."""
+    return isinstance(notice, PlayerDropped) and notice.reason == Reason.DROPPED
 
 
 def _is_stale(session: Session, event: ReportArrived) -> bool:

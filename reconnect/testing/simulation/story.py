@@ -51,9 +51,10 @@ class Story:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> Story:
+    def read(cls, path: Path | str) -> Story:
         """Raises `ValueError` or `LookupError` where a line is none of a story."""
-        head, *steps = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        text = Path(path).read_text(encoding="utf-8")
+        head, *steps = map(json.loads, text.splitlines())
         if head["story"] != FORMAT:
             raise ValueError(f"{path} is a story of format {head['story']}, not {FORMAT}")
         setting = Setting.from_json(head["setting"])
