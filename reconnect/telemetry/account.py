@@ -80,7 +80,13 @@ class Account:
     @classmethod
     def of(cls, session: Session) -> Account:
         """The account of a session of which nothing has been recorded yet."""
-        return cls(session.id, session.policy, tuple(session.members))
+        return cls(
+            session.id,
+            session.policy,
+            tuple(session.members),
+            number=session.outages,
+            paused_s=session.paused_total,
+        )
 
     @property
     def attempts(self) -> int:
@@ -104,6 +110,11 @@ class Account:
             # its end was saved, and nobody was told before the process or the save broke down
             outcome = session.reason if session.state is State.ENDED else State.CONNECTED
             self._close(session, at, session.paused_total - self.paused_s, outcome or "")
+        elif number is None and session.outages > self.number:
+            # so were its beginning and its end
+            length = session.paused_total - self.paused_s
+            self._begin(session, at - length)
+            self._close(session, at, length, session.reason or State.CONNECTED)
         if session.outage_started_at is not None and self._open is None:
             started_at = session.outage_started_at + session.wall_offset
             self._begin(session, started_at)

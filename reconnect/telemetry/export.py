@@ -161,11 +161,10 @@ class Exporter:
     # -- the recorder's port ---------------------------------------------------------------------
 
     def began(self, session: Session, *, now: float) -> None:
-        known = self.outages.account(session.id)
         self.outages.began(session, now=now)
         account = self.outages.account(session.id)
-        if account is not None and account is not known and account.reason is not None:
-            self._written[account] = _edition(account)  # by an earlier process
+        if account is not None and account.reason is not None and account not in self._due:
+            self._written.setdefault(account, _edition(account))  # by an earlier process
         self._write_ended(account, now)
 
     def handled(

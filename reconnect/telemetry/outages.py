@@ -53,8 +53,10 @@ class Outages:
     def began(self, session: Session, *, now: float) -> None:
         """A session that is loaded in the middle of an outage goes on with its record."""
         account = self._accounts.get(session.id)
-        ended = session.state is State.ENDED
-        if account is None or (account.reason is not None and not ended):
+        over = account is not None and account.reason is not None
+        if over and session.state is State.ENDED:
+            return  # all is known of it
+        if account is None or over:
             # an id may be used again when the session that had it has ended
             self._ended.pop(session.id, None)
             self._accounts[session.id] = account = Account.of(session)

@@ -74,8 +74,7 @@ class Lockstep:
         self.frame, self.state, held = json.loads(snapshot)
         self.client.frame = self.frame
         self.states = {self.frame: self.state}
-        self.inputs.clear()
-        self._take_in(held)
+        self._take_in(held)  # what has come before stays: nobody says it again
 
     def mark(self, _peer: str) -> bytes:
         return b""  # so few inputs are held that all can be told again

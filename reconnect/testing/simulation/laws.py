@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import attrs
@@ -67,6 +68,7 @@ OWN_REASONS = {
     *map(str, FINAL_ERRORS),
 }
 """Why one client alone may have ended."""
+READING = 0.05  # s that a record may be on its way from the store while another is written
 DIGIT = 1e-4  # s; sums of durations differ in their last digits
 
 
@@ -146,7 +148,10 @@ class Laws(Watch):
     """Who has spoken as which generation of a player."""
     _programs: dict[int, Program] = attrs.Factory(dict)
     _ordered: dict[int, tuple[Record, Told]] = attrs.Factory(dict)
-    _stored: Told = Told(Account(), INITIAL)
+    _stored: dict[int, Told] = attrs.Factory(dict)
+    """By the version of the record; the store may be read while it is written."""
+    _latest: tuple[int, float] = (0, -inf)
+    """The version that was saved last, and when."""
     _before: Before | None = None
     _whole: Any = None
 
@@ -325,11 +330,17 @@ class Laws(Watch):
 
     def saved(self, record: Record) -> None:
         """The store has it; called by the store."""
-        self._stored = self._ordered[id(record)][1] if id(record) in self._ordered else self._stored
+        if id(record) in self._ordered:
+            self._stored[record.version] = self._ordered[id(record)][1]
+            self._latest = record.version, self.table.runtime.now()
 
     def loaded(self, session: Session, now: float) -> None:
         """A session was read from the store, by the next server or after a failure."""
-        self.account, self.state = self._stored.account, self._stored.state
+        latest, saved_at = self._latest
+        read = session.version == latest or self.table.runtime.now() < saved_at + READING
+        law(read, "an older record was loaded than was saved")
+        told = self._stored.get(session.version, Told(Account(), INITIAL))
+        self.account, self.state = told.account, told.state
         law(session.state is self.state, "another session was loaded than was saved")
         if self.account.opened_at is not None:
             # what the wall clock says now is what is known of the time before
