@@ -138,15 +138,12 @@ class Mailbox:
         """What waits to be let in on this connection, which is gone, never happens."""
         self._letters = [one for one in self._letters if one.check is None or _conn_of(one) != conn]
 
-    def digests(self, player: str) -> list[str | None]:
-        """Of the tokens that open this player's seat now, or will when what waits is saved."""
-        session, waiting = self.session, [letter.event for letter in self._letters]
+    def digests(self, player: str) -> set[str | None]:
+        """Of the tokens that open this player's seat: as stored, and when all that waits is."""
+        waiting = [letter.event for letter in self._letters]
         issued = [one for one in (self._order, *waiting) if isinstance(one, TokenIssued)]
-        if session is None:
-            known = {seat.player: seat.token_digest for seat in self.record.seats}
-        else:
-            known = {player: one.token_digest for player, one in session.members.items()}
-        return [known.get(player), *(one.digest for one in issued if one.player == player)]
+        stored = {seat.token_digest for seat in self.record.seats if seat.player == player}
+        return stored | {one.digest for one in issued if one.player == player}
 
     def _has_room_for(self, conn: int) -> bool:
         waiting = self._letters

@@ -246,6 +246,21 @@ def test_a_token_that_is_void_when_its_turn_has_come_opens_nothing():
     assert late.closings == ["closed"]
 
 
+def test_nobody_hears_that_a_token_is_void_before_the_newer_one_is_stored():
+    """Who claims while the newer token is being saved waits; it might never be stored."""
+    house = House(store=FaultyStore(blocking=True))
+    handle, (ann, _) = house.game()
+    house.runtime.hangs = True
+    handle.invite("ann")
+    late = Hand(house, "ann", ann.token, handle.id)
+    late.claim()
+    assert late.heard == []
+    assert late.closings == []
+    house.runtime.release()
+    house.run(1.0)
+    assert late.errors == ["bad_token"]
+
+
 def test_a_second_claim_of_a_seat_whose_connection_is_gone_is_not_heard():
     """Who hung up while it waited for a save is gone, and stays so."""
     house = House(store=FaultyStore(blocking=True))
