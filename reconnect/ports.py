@@ -254,7 +254,9 @@ class Snapshots(Protocol):
     def restore(self, snapshot: bytes) -> None:
         """Become the game of a snapshot; set `client.frame` to its frame.
 
-        Another player sent it: raise for what is no snapshot.
+        Keep the inputs of the others that have come before and are newer than the snapshot:
+        nobody sends them again, and a lockstep game without them stands still. Another player
+        sent it: raise for what is no snapshot.
         """
         ...
 

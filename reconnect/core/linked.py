@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, assert_never
+from typing import ClassVar, TypeAlias, assert_never
 
 from attrs import define
 
@@ -27,6 +27,7 @@ from reconnect.core.outlook import Outlook
 from reconnect.core.resync import Ask, Consult, Say, Step, Stranded
 from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError, NoSuchPlayer, RemoteProtocolError, SessionEnded
+from reconnect.policy import Topology
 
 LinkEvent: TypeAlias = (
     SignalMade | SignalAcked | ChannelChanged | IceChanged | AttemptSucceeded | AttemptFailed
@@ -36,6 +37,8 @@ LinkEvent: TypeAlias = (
 @define(eq=False)
 class Linked(Outlook):
     """The half of a `Peer` that looks at the other players."""
+
+    link_type: ClassVar[type[PeerLink]] = PeerLink
 
     # -- which links there are -------------------------------------------------------------------
 
@@ -88,7 +91,7 @@ class Linked(Outlook):
 
     def _new_link(self, far: PlayerView, now: float) -> PeerLink:
         assert self.policy is not None
-        return PeerLink.make(
+        return self.link_type.make(
             far.id,
             far.gen,
             self.gen,
@@ -147,6 +150,11 @@ class Linked(Outlook):
         """All or nothing: where one peer has no room, no peer gets anything."""
         if self.ended:
             raise SessionEnded(self.session, self.reason)
+        if self.policy is not None and self.policy.topology is Topology.SERVER:
+            raise LocalProtocolError(
+                "nobody to send to, now or later: with topology 'server' the game is your own "
+                "server's, so send to that, by your own means"
+            )
         if event.to is not None and event.to not in self.links:
             raise NoSuchPlayer(self.session, event.to)
         streams = [link.stream for peer, link in self.links.items() if event.to in (None, peer)]
@@ -207,9 +215,9 @@ class Linked(Outlook):
     def _bring_together(self, effects: list[PeerEffect]) -> None:
         """Take the steps of the resync that are possible now."""
         if self.halted and self.view is not None:
-            needed = self.needed_ids
-            proven = [peer for peer in needed if peer in self.links and self.links[peer].proven]
-            self.todo += self.resync.due(proven, needed, between=self.is_hub)
+            circle, links = self.circle(self.view), self.links
+            proven = [peer for peer in circle.needed if peer in links and links[peer].proven]
+            self.todo += self.resync.due(proven, circle)
         steps, self.todo = self.todo, []
         for step in steps:
             self._step(effects, step)

@@ -33,7 +33,7 @@ from reconnect.core.notices import (
     Reconnecting,
     Resumed,
 )
-from reconnect.core.resync import Resync, Step
+from reconnect.core.resync import Circle, Resync, Step
 from reconnect.core.table import INITIAL, State
 from reconnect.policy import Policy, Topology
 
@@ -142,13 +142,8 @@ class Outlook:
             and now < self.control.lease_until
             and len(self.links) == len(self.needed(self.view))
             and all(link.ready for link in self.links.values())
-            and self.resync.done(self.needed_ids)
+            and self.resync.done(self.circle(self.view))
         )
-
-    @property
-    def needed_ids(self) -> list[str]:
-        """The players of `needed`, in join order; none before the first view."""
-        return [] if self.view is None else [one.id for one in self.needed(self.view)]
 
     def needed(self, view: View) -> list[PlayerView]:
         """The other members with whom this client exchanges game data directly or by relay."""
@@ -166,15 +161,15 @@ class Outlook:
             case _:
                 assert_never(self.policy.topology)
 
-    @property
-    def is_hub(self) -> bool:
-        """Whether the other players of a star meet only here."""
-        return (
-            self.policy is not None
-            and self.policy.topology is Topology.STAR
-            and self.view is not None
-            and self.player == self._hub(self.view)
-        )
+    def circle(self, view: View) -> Circle:
+        """With whom this client brings the games together; the hub of a star, or the first player,
+        is the arbiter.
+        """
+        assert self.policy is not None
+        star = self.policy.topology is Topology.STAR
+        arbiter = self._hub(view) if star else next((one.id for one in view.players), None)
+        needed = [one.id for one in self.needed(view)]
+        return Circle(needed, arbiter, is_hub=star and arbiter == self.player)
 
     def _hub(self, view: View) -> str:
         assert self.policy is not None

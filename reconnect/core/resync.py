@@ -1,9 +1,11 @@
 """Resync: bringing the game states together before anybody resumes.
 
 Links that are up are not enough. A program that has just started has no game: it asks the others,
-in join order, until one hands its own over. And games with a netcode of their own have holes where
-inputs went into a dead path: each end says how far it holds the other's, and is given the rest.
-All of it travels on the streams, as messages of kind RESYNC with the epoch they belong to.
+in join order, until one hands its own over. That nobody has one is for the arbiter alone to say,
+who has asked everybody; who has told the arbiter that there is no game gets one from the arbiter
+or from nobody, so that what was said stays true. And games with a netcode of their own have holes
+where inputs went into a dead path: each end says how far it holds the other's, and is given the
+rest. All of it travels on the streams, as messages of kind RESYNC with the epoch they belong to.
 
 Nothing of the game is known here: its application is consulted, and what it says is opaque.
 """
@@ -11,7 +13,7 @@ Nothing of the game is known here: its application is consulted, and what it say
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum, StrEnum
 from typing import TypeAlias, assert_never
 
@@ -45,12 +47,18 @@ class Code(IntEnum):
     NOTHING_SINCE = 3
     """This end has no netcode that could lack anything."""
     WANT = 4
-    """This end has just started, and wants a snapshot."""
+    """This end has just started, and wants a snapshot; one of the two is the arbiter."""
     SNAPSHOT = 5
     NO_STATE = 6
     """This end has just started, too."""
     NO_SNAPSHOT = 7
     """This end has a game, and no way to hand it over."""
+    SEEK = 8
+    """As WANT, of one whom the arbiter could not hand its game over."""
+
+
+ASKS = (Code.MARK, Code.WANT, Code.SEEK)
+"""What is kept until it can be answered."""
 
 
 @frozen
@@ -87,18 +95,34 @@ class Stranded:
 Step: TypeAlias = Say | Consult | Stranded
 
 
+@frozen
+class Circle:
+    """With whom one client brings the games together."""
+
+    needed: Sequence[str]
+    """The others it exchanges data with, in join order."""
+    arbiter: str | None
+    """The one player, another or this one, who has links to all others and asks them all."""
+    is_hub: bool = False
+    """Whether the others meet only here."""
+
+    def without(self, peer: str) -> Iterator[str]:
+        """Everybody else."""
+        return (one for one in self.needed if one != peer)
+
+
 @define
 class _With:
     """How far the resync with one peer has got, in this epoch."""
 
     marked: bool = False
     """Our mark has been asked for."""
-    wanted: bool = False
-    """The peer has been asked for a snapshot."""
+    wanted: Code | None = None
+    """How the peer has been asked for a snapshot."""
     stateless: bool = False
-    """The peer has said that it has no game either."""
+    """The peer has said that it has no game, and that counts."""
     unable: bool = False
-    """The peer has said that it has a game, and cannot hand it over."""
+    """No game can be had from the peer, and yet there may be one."""
     answered: bool = False
     """The peer has said what we lack."""
     merged: bool = False
@@ -111,6 +135,11 @@ class _With:
     def gives_nothing(self) -> bool:
         """Whether no game can be had from this peer."""
         return self.stateless or self.unable
+
+    @property
+    def may_give(self) -> bool:
+        """Whether this peer has been asked for its game, and has not answered."""
+        return self.wanted is not None and not self.gives_nothing
 
 
 @define
@@ -152,67 +181,72 @@ class Resync:
         self._peers.pop(peer, None)
         self._early.pop(peer, None)
 
-    def done(self, needed: Sequence[str]) -> bool:
+    def done(self, circle: Circle) -> bool:
         """Whether the game can go on: this client has a state, and lacks nothing of anybody's."""
-        if not self._settled(needed):
+        if not self._settled(circle):
             return False
-        return not self.marks or all(self._at(peer).merged for peer in needed)
-
-    def waits_for_state(self, needed: Sequence[str]) -> bool:
-        """Whether this client has no game yet while somebody may have one."""
-        return not self._settled(needed)
+        return not self.marks or all(self._at(peer).merged for peer in circle.needed)
 
     # -- what is to be done ------------------------------------------------------------------------
 
-    def due(
-        self, proven: Sequence[str], needed: Sequence[str], *, between: bool = False
-    ) -> list[Step]:
-        """What can be done now with those whose links are proven; all in join order.
-
-        `between`: the others meet only here, as at the hub of a star. Then nobody is told that
-        there is no game here before it is known that there is none with the others either.
-        """
+    def due(self, proven: Sequence[str], circle: Circle) -> list[Step]:
+        """What can be done now with those whose links are proven; all in join order."""
         steps: list[Step] = []
-        if not self._settled(needed) and not self._restoring:
-            self._ask_for_state(steps, proven, needed)
+        if not self._settled(circle) and not self._restoring:
+            self._ask_for_state(steps, proven, circle)
         for peer in proven:
-            self._answer_held(steps, peer, needed, between=between)
-            if self._settled(needed) and self.marks and not self._at(peer).marked:
+            self._answer_held(steps, peer, circle)
+            if self._settled(circle) and self.marks and not self._at(peer).marked:
                 self._at(peer).marked = True
                 steps.append(self._consult(Ask.MARK, peer))
         return steps
 
-    def _settled(self, needed: Sequence[str]) -> bool:
+    def _settled(self, circle: Circle) -> bool:
         """Whether this client has a game, or nobody has one, so that it begins with all others."""
         if self._restoring:
             return False
-        return self.has_state or all(self._at(peer).stateless for peer in needed)
+        words = [one for one in circle.needed if one == circle.arbiter] or circle.needed
+        return self.has_state or all(self._at(peer).stateless for peer in words)
 
-    def _ask_for_state(
-        self, steps: list[Step], proven: Sequence[str], needed: Sequence[str]
-    ) -> None:
+    def _ask_for_state(self, steps: list[Step], proven: Sequence[str], circle: Circle) -> None:
+        needed = circle.needed
         source = next((peer for peer in needed if not self._at(peer).gives_nothing), None)
         if source is None:
             steps.append(Stranded())
-        elif source in proven and not self._at(source).wanted:
-            self._at(source).wanted = True
-            steps.append(self._say(source, Code.WANT))
+        elif source in proven and self._at(source).wanted is None:
+            counts = source == circle.arbiter or circle.arbiter not in needed
+            code = self._at(source).wanted = Code.WANT if counts else Code.SEEK
+            steps.append(self._say(source, code))
 
-    def _answer_held(
-        self, steps: list[Step], peer: str, needed: Sequence[str], *, between: bool
-    ) -> None:
+    def _answer_held(self, steps: list[Step], peer: str, circle: Circle) -> None:
         held, self._at(peer).held = self._at(peer).held, []
         for code, data in held:
-            if code is Code.WANT and between and not self._settled(needed):
-                self._at(peer).held.append((code, data))
-            elif code is Code.WANT:
+            if code is not Code.MARK and self._knows(peer, code, circle):
                 self._answer_want(steps, peer)
-            elif not self.marks:
+            elif code is Code.MARK and not self.marks:
                 steps.append(self._say(peer, Code.NOTHING_SINCE))
-            elif self._settled(needed):
+            elif code is Code.MARK and self._holds_all(peer, circle):
                 steps.append(self._consult(Ask.SINCE, peer, data))
             else:
                 self._at(peer).held.append((code, data))
+
+    def _knows(self, peer: str, code: Code, circle: Circle) -> bool:
+        """Whether this client can tell a peer for good that it has a game, or has none."""
+        if self._settled(circle):
+            return True
+        if self._restoring:
+            return False
+        if code is Code.SEEK:
+            return True  # nobody begins anew for that
+        # nobody else may give this client a game once it has told the arbiter that it has none
+        others = circle.without(peer)
+        return peer == circle.arbiter and not any(self._at(one).may_give for one in others)
+
+    def _holds_all(self, peer: str, circle: Circle) -> bool:
+        """Whether this client holds what it can tell a peer: at a hub, also that of the others."""
+        if not self._settled(circle):
+            return False
+        return not circle.is_hub or all(self._at(one).merged for one in circle.without(peer))
 
     def _answer_want(self, steps: list[Step], peer: str) -> None:
         if not self.has_state:
@@ -245,14 +279,14 @@ class Resync:
         meant, asked = self._early.get(peer, (epoch, []))
         if epoch > meant:
             asked = []
-        if epoch >= meant and code in (Code.MARK, Code.WANT):
+        if epoch >= meant and code in ASKS:
             kept = [one for one in asked if one[0] is not code]
             self._early[peer] = epoch, [*kept, (code, data)]
 
     def _heard_now(self, peer: str, code: Code, data: bytes) -> list[Step]:
         state = self._at(peer)
         match code:
-            case Code.MARK | Code.WANT:
+            case Code.MARK | Code.WANT | Code.SEEK:
                 if code in state.asked:
                     raise RemoteProtocolError("a resync message that was sent before")
                 state.asked.add(code)
@@ -264,11 +298,12 @@ class Resync:
             case Code.NOTHING_SINCE:
                 state.merged = state.marked
             case Code.NO_STATE:
-                state.stateless = state.wanted
+                state.stateless = state.wanted is Code.WANT
+                state.unable = state.wanted is Code.SEEK
             case Code.NO_SNAPSHOT:
-                state.unable = state.wanted
+                state.unable = state.wanted is not None
             case Code.SNAPSHOT:
-                if state.wanted and not self.has_state and not self._restoring:
+                if state.may_give and not self.has_state and not self._restoring:
                     self._restoring = True
                     return [self._consult(Ask.RESTORE, peer, data)]
             case _:

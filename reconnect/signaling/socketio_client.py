@@ -221,6 +221,7 @@ class SocketIOClientSignaling:
         """The life of a socket of our own: from a dial to the end of its connection."""
         options = {k: dict(v) if isinstance(v, dict) else v for k, v in self._options.items()}
         client = socketio.AsyncClient(reconnection=False, handle_sigint=False, **options)
+        read_whole(client)
         switch = Switch(client, self.runtime, self._names, self._waiting_max)
         # python-socketio changes the headers it is given
         headers = self._connect["headers"]
@@ -245,6 +246,27 @@ class SocketIOClientSignaling:
             over.cancel()
             await asyncio.gather(connecting, over, return_exceptions=True)
             await hang_up(client, switch.outbox)
+
+
+def read_whole(client: socketio.AsyncClient) -> None:
+    """Have each answer to a polled request read to its end.
+
+    python-engineio leaves those to what it posts unread, so that their connections stay open, and
+    does not notice an answer that breaks off: the end of its socket would never be heard.
+    """
+    request = client.eio._send_request
+
+    async def requested(*arguments: Any, **options: Any) -> Any:
+        answer = await request(*arguments, **options)
+        if answer is None or isinstance(answer, str):
+            return answer  # there is none, and this says why
+        try:
+            await answer.read()
+        except Exception as error:
+            return str(error) or repr(error)
+        return answer
+
+    client.eio._send_request = requested
 
 
 async def hang_up(client: socketio.AsyncClient, outbox: Outbox) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Set
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -79,9 +79,10 @@ def check_link(
 async def it_says_what_it_is(scene: LinkScene) -> None:
     """The far end is told, and attempts are chosen by it."""
     for links in scene.links:
-        scene.expect(links.kind in ("python", "browser"), KIND, f"`kind` is {links.kind!r}")
-        saw = f"`mends` is {links.mends!r}; without REBUILD no link is ever made"
-        scene.expect(AttemptKind.REBUILD in links.mends, MENDS, saw)
+        kind, mends = getattr(links, "kind", None), getattr(links, "mends", None)
+        scene.expect(kind in ("python", "browser"), KIND, f"`kind` is {kind!r}")
+        saw = f"`mends` is {mends!r}; without REBUILD no link is ever made"
+        scene.expect(isinstance(mends, Set) and AttemptKind.REBUILD in mends, MENDS, saw)
 
 
 async def either_end_may_offer(scene: LinkScene) -> None:

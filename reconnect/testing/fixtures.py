@@ -14,7 +14,8 @@ and in a test:
         table.mend()
         table.until_playing()
 
-A marker takes the arguments of `Table`, by name, and values of the `Policy`. That of a module or
+A marker takes the arguments of `Table`, by name, and values of the `Policy`: `table(MyGame)` would
+mark the game, and put one in the place of the test. That of a module or
 a class (`pytestmark`) holds for all of its tests, which may add to it or differ from it. With
 `start=False` no program has been started yet. The report of a test that fails says why everybody
 at its tables is where they are.
@@ -23,6 +24,7 @@ at its tables is where they are.
 from __future__ import annotations
 
 from collections.abc import Generator
+from inspect import isclass
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ from reconnect.core.table import State
 from reconnect.testing.table import Table
 
 MARKER = "table"
+BY_NAME = "the marker takes its options by name: @pytest.mark.table(game=MyGame)"
 HELP = (
     "table(*, game=None, players=2, seed=0, **options): what the fixture `table` is: "
     "arguments of reconnect.testing.table.Table, and values of its Policy"
@@ -52,6 +55,22 @@ def table(request: pytest.FixtureRequest) -> Table:
     return made
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> None:
+    """A game in the place of a test is a mistake, and not nothing.
+
+    A marker that is called with a class or a function and nothing else takes that for the test.
+    """
+    tests = collector.funcnamefilter(name) or collector.classnamefilter(name)
+    if tests and not isclass(obj) and callable(getattr(type(obj), "turn", None)):
+        raise collector.CollectError(
+            f"{name} is a {type(obj).__name__}, and no test any more, where the marker was given "
+            f"it without its name; {BY_NAME}"
+        )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -70,9 +89,6 @@ def _options(node: pytest.Item) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for marker in reversed(list(node.iter_markers(MARKER))):
         if marker.args:
-            pytest.fail(
-                "the marker takes its options by name: @pytest.mark.table(game=MyGame)",
-                pytrace=False,
-            )
+            pytest.fail(BY_NAME, pytrace=False)
         options |= marker.kwargs
     return options

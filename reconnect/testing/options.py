@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
+from math import inf
 from typing import Any, Protocol
 
 from attrs import fields
@@ -68,6 +69,13 @@ def check_game(game: Any) -> None:
         if len(missing) == 1:
             others = " and ".join(name for name in together if name not in missing)
             raise TypeError(f"{kind} has {others}, and no {missing[0]}: it needs all, or none")
+
+
+def check_step(step: float) -> None:
+    """Time has to pass between two turns."""
+    __tracebackhide__ = True
+    if not 0 < step < inf:
+        raise ValueError(f"step is {step!r}; say how many seconds lie between two turns")
 
 
 def check_players(players: Sequence[str], *, among: Sequence[str]) -> None:

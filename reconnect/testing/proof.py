@@ -17,6 +17,7 @@ from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError
 from reconnect.testing.exhaustive import Explored
 from reconnect.testing.simulation.faults import CELLS
+from reconnect.testing.simulation.planted import BUGS, SURVIVORS
 from reconnect.testing.simulation.tally import Tally
 
 KEPT = "proof.json"
@@ -62,6 +63,15 @@ class Proof:
                 f"{folder} is about the seeds from {form['first']} on, not from {first} on: "
                 "give another --folder"
             )
+        return cls._of(form)
+
+    @classmethod
+    def read(cls, path: Path) -> Proof:
+        """What was kept in this file, of whatever version of the code; to look at."""
+        return cls._of(json.loads(path.read_text(encoding="utf-8")))
+
+    @classmethod
+    def _of(cls, form: dict[str, Any]) -> Proof:
         given = {name: form[name] for name in KEPT_FIELDS}
         return cls(**{**given, "cells": Counter(form["cells"])})
 
@@ -150,6 +160,7 @@ class Proof:
             "empty_cells": self.empty_cells,
             "planted_found": self.planted_found,
             "planted_missed": self.planted_missed,
+            "planted_survive": sorted(SURVIVORS),
             "states": sum(one["states"] for one in searched),
             "dead_ends": sum(one["dead_ends"] for one in searched),
             "searched": self.searched,
@@ -168,8 +179,8 @@ class Proof:
         if self.bound is not None:
             yield f"| so that the share of such games is below, at 95 % | {self.bound:.2g} |"
         yield f"| faults that never happened in some state | {len(self.empty_cells)} |"
-        planted = len(self.planted_found) + len(self.planted_missed)
-        yield f"| planted bugs that games found | {len(self.planted_found)} of {planted} |"
+        yield f"| planted bugs that games found | {len(self.planted_found)} of {len(BUGS)} |"
+        yield f"| known to survive, because another rule stands in | {len(SURVIVORS)} |"
         yield f"| states in whole searches | {form['states']:,} |"
         yield f"| dead ends among them | {form['dead_ends']} |"
         yield ""
@@ -199,7 +210,10 @@ class Proof:
             )
         if self.planted_found or self.planted_missed:
             missed = f"; missed: {', '.join(self.planted_missed)}" if self.planted_missed else ""
-            yield f"{len(self.planted_found)} planted bugs found{missed}"
+            yield (
+                f"{len(self.planted_found)} of {len(BUGS)} planted bugs found, "
+                f"{len(SURVIVORS)} known to survive because another rule stands in{missed}"
+            )
         if self.searched:
             yield (
                 f"{form['states']} states in {len(self.searched)} searches, "

@@ -29,6 +29,7 @@ BEFORE = 1.0  # s of play before anything happens
 MOMENT = 1.0  # s that what has happened lasts on, once it has been noticed
 PATIENCE = 60.0  # s; more than anything but the policy's own deadlines lets a game wait
 LOSSY = Weather(latency=0.06, jitter=0.06, loss=0.15, duplication=0.05, reordering=0.05)
+BRIDGES = 1.0  # s; who calls a link lost sooner may do so in such weather
 OWN_ENDS = frozenset({Reason.LEFT, Reason.NO_STATE, Reason.CLOSED, Reason.SUPERSEDED})
 """Why one program may have ended before, and otherwise than, the others."""
 
@@ -215,12 +216,14 @@ def channel_closed(table: Table) -> None:
 
 @_scenario(topologies=PEER_TO_PEER)
 def bad_weather(table: Table) -> None:
-    """Packets are lost, late, doubled and overtaken for ten seconds; nothing comes of it."""
-    usual = table.weather
+    """Packets are lost, late, doubled and overtaken for ten seconds; nobody is paused for it."""
+    outages, policy = table.session.outages, table.policy
     table.network.peer_weather(LOSSY)
     table.run(10.0)
-    table.network.peer_weather(usual)
+    table.network.peer_weather(table.weather)
     goes_on(table)
+    if policy.link_lost >= max(BRIDGES, 2 * policy.link_heartbeat):
+        nobody_was_paused(table, outages=outages)
 
 
 # -- the way to the server -------------------------------------------------------------------------

@@ -15,10 +15,10 @@ class ServerProcess(VirtualProcess):
 
     def __init__(self, process: VirtualProcess, *, delay: Callable[[], float]) -> None:
         super().__init__(process.outer, rate=process.rate, offset=process.offset)
-        self._delay = delay
+        self.delay = delay
 
     def work(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
-        if delay := self._delay():
+        if delay := self.delay():
             self.call_at(self.now() + delay, lambda: VirtualProcess.work(self, job, done))
         else:
             super().work(job, done)

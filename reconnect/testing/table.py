@@ -20,7 +20,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from reconnect.coordinator import Coordinator
 from reconnect.core.messages import Reason
@@ -32,7 +32,13 @@ from reconnect.ports import Marks, Recorder, Snapshots, Store
 from reconnect.stores.memory import MemoryStore
 from reconnect.testing.lockstep import Lockstep, Spectator, differing
 from reconnect.testing.network import ANYBODY, Network, Weather
-from reconnect.testing.options import check_game, check_players, names_of, policy_of
+from reconnect.testing.options import (
+    check_game,
+    check_players,
+    check_step,
+    names_of,
+    policy_of,
+)
 from reconnect.testing.server_process import ServerProcess
 from reconnect.testing.virtual import VirtualProcess, VirtualRuntime
 from reconnect.testing.witness import Witness, said_so_far, what_is_wrong
@@ -60,6 +66,7 @@ class Program:
     player: str
     number: int
     """From 1; the last one of a player is the present one."""
+    token: str = field(repr=False)
     game: Any
     process: VirtualProcess
     client: Witness
@@ -92,8 +99,8 @@ class Table:
     the players, `step` the time between two turns of a program.
 
     What a game raises in its `turn` leaves `run`. Raises `TypeError` for what is no game,
-    `LookupError` for a player who is not at the table, and what `Policy` and `Coordinator.open`
-    raise.
+    `ValueError` for a `step` that is no duration, `LookupError` for a player who is not at the
+    table, and what `Policy` and `Coordinator.open` raise.
     """
 
     def __init__(
@@ -113,6 +120,7 @@ class Table:
         __tracebackhide__ = True
         if not (game is None or callable(game)):
             raise TypeError(f"game is a {type(game).__name__}; it must be a class or a function")
+        check_step(step)
         self.seed = seed
         self.policy = policy_of(policy, rules)
         self.players = names_of(players)
@@ -152,7 +160,7 @@ class Table:
         self._check_player(player)
         if new_token:
             self._tokens[player] = self.session.invite(player)
-        process = self._new_process()
+        token, process = self._tokens[player], self._new_process()
         game = self._game(player)
         check_game(game)
         client = game.client = Witness(
@@ -160,11 +168,11 @@ class Table:
             links=self._links(player, process),
             session=SESSION,
             player=player,
-            token=self._tokens[player],
+            token=token,
             seed=self._chance.getrandbits(32),
             resync=game if isinstance(game, Snapshots | Marks) else None,
         )
-        program = Program(player, self._started(player) + 1, game, process, client)
+        program = Program(player, self._started(player) + 1, token, game, process, client)
         self.programs.append(program)
         self._loop(program, after=self.step * self._chance.random())
         return program
@@ -272,11 +280,15 @@ class Table:
             recorder=self._recorder,
             on_notice=self._hear,
             id="server",
-            wall=lambda: BIRTH + self.runtime.now() + self.wall_jump,
+            wall=self.wall,
         )
         if (found := coordinator.get(SESSION)) is not None:
             self.session = found
         return coordinator
+
+    def wall(self) -> float:
+        """What the server's wall clock says, in seconds since the epoch."""
+        return BIRTH + self.runtime.now() + self.wall_jump
 
     def kill_server(self, *, down: float | None = None) -> None:
         """The server's process is killed: connections break, dials are refused.
@@ -398,7 +410,7 @@ class Table:
         rate = 1.0 + self._chance.uniform(-CLOCK_ERROR, CLOCK_ERROR)
         return self.runtime.process(rate=rate, offset=self._chance.uniform(0.0, CLOCKS_APART))
 
-    def _server_process(self) -> VirtualProcess:
+    def _server_process(self) -> ServerProcess:
         return ServerProcess(self._new_process(), delay=lambda: self.save_delay)
 
     def _links(self, player: str, process: VirtualProcess) -> Any:

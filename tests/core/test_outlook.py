@@ -7,6 +7,7 @@ import pytest
 from reconnect.core.messages import Kind, Phase, PlayerView, View
 from reconnect.core.notices import Connected, Ended, Paused, Reconnecting, Resumed
 from reconnect.core.outlook import Outlook, Play
+from reconnect.core.resync import Circle
 from reconnect.core.table import State
 from reconnect.policy import Policy
 
@@ -62,8 +63,8 @@ def test_with_whom_a_client_exchanges_data(topology, hub, player, needed):
     """Everybody, everybody or the hub, or nobody; the hub is the first unless the policy says."""
     one = outlook(player, topology=topology, hub=hub)
     assert [other.id for other in one.needed(view(**ALL))] == needed
-    one.view = view(**ALL)
-    assert one.is_hub is (topology == "star" and player == (hub or "ann"))
+    is_hub = topology == "star" and player == (hub or "ann")
+    assert one.circle(view(**ALL)) == Circle(needed, hub or "ann", is_hub)
 
 
 def test_readiness_needs_a_view_a_lease_and_every_link():

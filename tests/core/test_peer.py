@@ -2,7 +2,7 @@
 
 What an application hears and a coordinator is told is in `test_peer_says`, the control link and
 the lease in `test_peer_control`, links in `test_peer_links` and `test_peer_mending`, game data in
-`test_peer_data`, the goodbye in `test_peer_leaving`, whole random histories in `test_histories`.
+`test_peer_data`, the goodbye in `test_peer_leaving`, whole games in tests/testing/simulation.
 """
 
 from math import inf
@@ -94,6 +94,18 @@ def test_the_end_ends_it_for_ever(play):
     drama.views("ended", 1, reason="timeout")
     assert (drama.play_now, drama.peer.reason) == (ENDED, "timeout")
     assert drama.effects == [HangUp(), Inform(Ended("timeout"))]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_an_ended_client_has_no_start_instant(leaves):
+    """Neither the end of the session nor a goodbye leaves behind when play would have begun."""
+    drama = at(ARMED)
+    assert drama.peer.start_at < inf
+    if leaves:
+        drama.hear(ApplicationLeft())
+    else:
+        drama.views("ended", 1, reason="timeout")
+    assert drama.peer.start_at == inf
 
 
 def test_the_links_of_an_ended_client_linger():

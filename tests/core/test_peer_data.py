@@ -84,10 +84,18 @@ def test_nobody_can_be_sent_to_who_is_no_peer():
             drama.hear(DataOffered(b"x", stranger))
 
 
+@pytest.mark.parametrize("to", [None, "ben"])
+def test_where_the_server_is_the_game_nothing_can_ever_be_sent(to):
+    """The sentence does not say that one has to wait."""
+    drama = PeerDrama("ann", "ben", topology="server").play()
+    with pytest.raises(LocalProtocolError, match=r"nobody to send to, now or later: .* 'server'"):
+        drama.hear(DataOffered(b"x", to))
+
+
 def test_nothing_can_be_sent_before_the_first_view():
     """There is nobody yet; and `LocalProtocolError` changes nothing."""
     drama = PeerDrama()
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError, match="nobody to send to yet"):
         drama.hear(DataOffered(b"x"))
     assert drama.peer.control.dialled == "closed"
     with pytest.raises(NoSuchPlayer):

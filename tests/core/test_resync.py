@@ -6,8 +6,11 @@ from random import Random
 
 import pytest
 
-from reconnect.core.resync import HEAD, Ask, Code, Consult, Resync, Say, Step, Stranded
+from reconnect.core.resync import HEAD, Ask, Circle, Code, Consult, Resync, Say, Step, Stranded
 from reconnect.errors import RemoteProtocolError
+
+BOB = Circle(["bob"], "bob")
+NOBODY = Circle([], None)
 
 
 class Toy:
@@ -74,9 +77,18 @@ class Table:
     def others(self, player: str) -> list[str]:
         return [other for other in self.toys if other != player]
 
-    def needed(self, player: str) -> list[str]:
+    def drop(self, player: str) -> None:
+        del self.toys[player]
+        for other, toy in self.toys.items():
+            self.streams.pop((player, other), None)
+            toy.resync.forget(player)
+
+    def circle(self, player: str) -> Circle:
         others = self.others(player)
-        return others if self.hub in (None, player) else [one for one in others if one == self.hub]
+        arbiter = self.hub or next(iter(self.toys))
+        if self.hub not in (None, player):
+            others = [one for one in others if one == self.hub]
+        return Circle(others, arbiter, is_hub=player == self.hub)
 
     def do(self, player: str, steps: list[Step]) -> None:
         toy = self.toys[player]
@@ -97,10 +109,9 @@ class Table:
     def settle(self) -> None:
         for _ in range(300):
             player = self.random.choice(list(self.toys))
-            others = self.needed(player)
-            proven = [one for one in others if frozenset((one, player)) not in self.cut]
-            between = player == self.hub
-            self.do(player, self.toys[player].resync.due(proven, others, between=between))
+            circle = self.circle(player)
+            proven = [one for one in circle.needed if frozenset((one, player)) not in self.cut]
+            self.do(player, self.toys[player].resync.due(proven, circle))
             full = [pair for pair, queue in self.streams.items() if queue]
             if full:
                 sender, receiver = self.random.choice(full)
@@ -108,7 +119,7 @@ class Table:
                 self.do(receiver, self.toys[receiver].resync.heard(sender, message))
 
     def done(self) -> list[str]:
-        return [player for player, toy in self.toys.items() if toy.resync.done(self.needed(player))]
+        return [player for player, toy in self.toys.items() if toy.resync.done(self.circle(player))]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -160,6 +171,18 @@ def test_a_hub_that_has_just_started_answers_when_it_knows(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(20))
+def test_a_hub_tells_what_the_others_hold(seed: int):
+    """What only one of them holds is known to all before anybody resumes."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    table.hub = "alice"
+    union = set().union(*(toy.inputs for toy in table.toys.values()))
+    table.halt(2)
+    table.settle()
+    assert table.done() == ["alice", "bob", "carol"]
+    assert all(toy.inputs == union for toy in table.toys.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
 def test_a_star_in_which_nobody_has_a_game_begins(seed: int):
     """The hub has asked all of them, and then says so."""
     table = Table("alice", "bob", "carol", seed=seed)
@@ -171,13 +194,73 @@ def test_a_star_in_which_nobody_has_a_game_begins(seed: int):
     assert sorted(table.done()) == ["alice", "bob", "carol"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("gone", ["dropped", "reloaded"])
+@pytest.mark.parametrize("giver", ["alice", "carol"])
+def test_who_had_no_game_may_have_been_given_one_since(giver: str, gone: str, seed: int):
+    """Two are new, and only one of them gets the game before its giver is gone: both play it."""
+    table = Table("alice", "bob", "carol", seed=seed)
+    game = set(table.toys[giver].inputs)
+    newcomers = [player for player in table.toys if player != giver]
+    for player in newcomers:
+        table.reload(player)
+    table.cut.add(frozenset(("bob", giver)))
+    table.halt(2)
+    table.settle()
+    assert "bob" not in table.done()
+    if gone == "dropped":
+        table.drop(giver)
+    else:
+        table.reload(giver)
+        table.toys[giver].resync.begin(2)
+        table.cut.clear()
+    table.settle()
+    assert table.done() == list(table.toys)
+    assert all(toy.inputs == game for toy in table.toys.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_arbiter_that_is_gone_has_said_nothing(seed: int):
+    """It is new, and is dropped: the next one asks everybody, and all have the game."""
+    table = Table("alice", "bob", "carol", "dave", seed=seed)
+    game = set(table.toys["dave"].inputs)
+    for player in ("alice", "bob", "carol"):
+        table.reload(player)
+    table.cut.add(frozenset(("alice", "dave")))
+    table.halt(2)
+    table.settle()
+    assert table.done() == []
+    table.drop("alice")
+    table.settle()
+    assert table.done() == ["bob", "carol", "dave"]
+    assert all(toy.inputs >= game for toy in table.toys.values())
+
+
+def test_who_waits_for_a_game_tells_the_arbiter_nothing_yet():
+    """Somebody else has been asked, and may still give it one."""
+    resync = Resync(marks=False, snapshots=True)
+    for peer in ("alice", "carol"):
+        resync.meet(peer, 1)
+    resync.begin(1)
+    both = Circle(["alice", "carol"], "alice")
+    assert resync.due(both.needed, both) == [Say("alice", HEAD.pack(Code.WANT, 1))]
+    resync.heard("alice", HEAD.pack(Code.NO_SNAPSHOT, 1))
+    assert resync.due(both.needed, both) == [Say("carol", HEAD.pack(Code.SEEK, 1))]
+    resync.forget("alice")
+    resync.meet("alice", 2)
+    resync.heard("alice", HEAD.pack(Code.WANT, 1))
+    assert resync.due(["alice"], both) == [Say("alice", HEAD.pack(Code.WANT, 1))]
+    resync.heard("carol", HEAD.pack(Code.NO_STATE, 1))
+    assert resync.due(["alice"], both) == [Say("alice", HEAD.pack(Code.NO_STATE, 1))]
+
+
 @pytest.mark.parametrize("marks", [True, False])
 def test_where_nobody_has_a_game_all_begin(marks: bool):
     """At the first start everybody is asked and nobody has anything: that is agreement, too."""
     table = Table("alice", "bob", marks=marks)
     for player in ("alice", "bob"):
         table.reload(player)
-    assert table.toys["alice"].resync.waits_for_state(["bob"])
+    assert table.done() == []
     table.halt(1)
     table.settle()
     assert table.done() == ["alice", "bob"]
@@ -237,7 +320,7 @@ def test_an_application_that_fails_to_make_a_snapshot_says_so():
     """A snapshot that turns out too long is answered like one that cannot be had."""
     resync = beginning(marks=False, snapshots=True, has_state=True, epoch=2)
     resync.heard("bob", HEAD.pack(Code.WANT, 2))
-    (asked,) = resync.due(["bob"], ["bob"])
+    (asked,) = resync.due(["bob"], BOB)
     assert asked == Consult(Ask.SNAPSHOT, "bob", 1, 2)
     assert resync.cannot("bob", 1, 2) == [Say("bob", HEAD.pack(Code.NO_SNAPSHOT, 2))]
     assert resync.cannot("bob", 1, 1) == []
@@ -263,7 +346,8 @@ def test_an_epoch_that_begins_in_between_begins_it_anew(seed: int):
     table.reload("bob")
     table.halt(2)
     for _ in range(5):
-        table.do("bob", table.toys["bob"].resync.due(["alice", "carol"], ["alice", "carol"]))
+        others = Circle(["alice", "carol"], "alice")
+        table.do("bob", table.toys["bob"].resync.due(others.needed, others))
     table.halt(3, "alice")
     table.settle()
     table.halt(3)
@@ -296,7 +380,7 @@ def test_early_words_are_answered_when_their_epoch_begins():
     resync = beginning(marks=True, snapshots=True, has_state=True)
     resync.heard("bob", HEAD.pack(Code.MARK, 2) + b"7")
     resync.begin(2)
-    assert Consult(Ask.SINCE, "bob", 1, 2, b"7") in resync.due(["bob"], ["bob"])
+    assert Consult(Ask.SINCE, "bob", 1, 2, b"7") in resync.due(["bob"], BOB)
 
 
 @pytest.mark.parametrize("code", [Code.SINCE, Code.NOTHING_SINCE, Code.NO_STATE, Code.SNAPSHOT])
@@ -304,7 +388,7 @@ def test_answers_that_nobody_asked_for_are_ignored(code: Code):
     """A far end cannot push its game on us."""
     resync = beginning(marks=True, snapshots=True)
     assert resync.heard("bob", HEAD.pack(code, 1) + b"forged") == []
-    assert not resync.done(["bob"])
+    assert not resync.done(BOB)
 
 
 def test_no_snapshot_is_only_believed_when_one_was_wanted():
@@ -316,7 +400,7 @@ def test_no_snapshot_is_only_believed_when_one_was_wanted():
 def test_one_restore_at_a_time():
     """A second snapshot of the same epoch is not restored over the first."""
     resync = beginning(marks=False, snapshots=True)
-    resync.due(["bob"], ["bob"])
+    resync.due(["bob"], BOB)
     assert len(resync.heard("bob", HEAD.pack(Code.SNAPSHOT, 1) + b"s")) == 1
     assert resync.heard("bob", HEAD.pack(Code.SNAPSHOT, 1) + b"s") == []
 
@@ -324,15 +408,17 @@ def test_one_restore_at_a_time():
 def test_a_game_that_is_being_restored_is_waited_for():
     """Its giver is replaced meanwhile by a client without a game: nobody is asked any more."""
     resync = beginning(marks=False, snapshots=True)
-    resync.due(["bob"], ["bob"])
+    resync.due(["bob"], BOB)
     assert len(resync.heard("bob", HEAD.pack(Code.SNAPSHOT, 1) + b"s")) == 1
     resync.forget("bob")
     resync.meet("bob", 2)
-    assert resync.due(["bob"], ["bob"]) == []
-    assert not resync.done([])
+    assert resync.due(["bob"], BOB) == []
+    resync.heard("bob", HEAD.pack(Code.WANT, 1))
+    assert resync.due(["bob"], BOB) == []
+    assert not resync.done(NOBODY)
     resync.consulted(Ask.RESTORE, "bob", 1, 1, b"")
-    assert resync.due(["bob"], ["bob"]) == []
-    assert resync.done(["bob"])
+    assert resync.due(["bob"], BOB) == [Consult(Ask.SNAPSHOT, "bob", 2, 1)]
+    assert resync.done(BOB)
 
 
 def test_an_answer_of_an_older_epoch_is_dropped_but_a_restored_game_stays():
@@ -355,30 +441,30 @@ def test_words_of_an_epoch_that_is_still_to_come_are_kept_over_another():
     resync = beginning(marks=True, snapshots=True, has_state=True)
     resync.heard("bob", HEAD.pack(Code.MARK, 3) + b"7")
     resync.begin(2)
-    assert resync.due(["bob"], ["bob"]) == [Consult(Ask.MARK, "bob", 1, 2)]
+    assert resync.due(["bob"], BOB) == [Consult(Ask.MARK, "bob", 1, 2)]
     resync.begin(3)
-    assert Consult(Ask.SINCE, "bob", 1, 3, b"7") in resync.due(["bob"], ["bob"])
+    assert Consult(Ask.SINCE, "bob", 1, 3, b"7") in resync.due(["bob"], BOB)
 
 
 def test_a_mark_is_answered_when_there_is_a_game_to_answer_from():
     """Until then it is kept."""
     resync = beginning(marks=True, snapshots=True)
     resync.heard("bob", HEAD.pack(Code.MARK, 1) + b"7")
-    assert resync.due(["bob"], ["bob"]) == [Say("bob", HEAD.pack(Code.WANT, 1))]
-    assert resync.due(["bob"], ["bob"]) == []
+    assert resync.due(["bob"], BOB) == [Say("bob", HEAD.pack(Code.WANT, 1))]
+    assert resync.due(["bob"], BOB) == []
     resync.consulted(Ask.RESTORE, "bob", 1, 1, b"")
-    assert resync.due(["bob"], ["bob"])[0] == Consult(Ask.SINCE, "bob", 1, 1, b"7")
+    assert resync.due(["bob"], BOB)[0] == Consult(Ask.SINCE, "bob", 1, 1, b"7")
 
 
 def test_a_game_in_which_nothing_can_be_lacking_says_so():
     """It sends with `send` alone; the far end need not wait for what it lacks."""
     resync = beginning(marks=False, snapshots=True, has_state=True)
     resync.heard("bob", HEAD.pack(Code.MARK, 1) + b"7")
-    assert resync.due(["bob"], ["bob"]) == [Say("bob", HEAD.pack(Code.NOTHING_SINCE, 1))]
+    assert resync.due(["bob"], BOB) == [Say("bob", HEAD.pack(Code.NOTHING_SINCE, 1))]
     other = beginning(marks=True, snapshots=True, has_state=True)
-    other.due(["bob"], ["bob"])
+    other.due(["bob"], BOB)
     other.heard("bob", HEAD.pack(Code.NOTHING_SINCE, 1))
-    assert other.done(["bob"])
+    assert other.done(BOB)
 
 
 def test_what_came_early_counts_as_asked():
@@ -395,7 +481,7 @@ def test_what_a_player_said_is_forgotten_with_its_client():
     resync = beginning(marks=True, snapshots=True, has_state=True)
     for generation in (1, 2):
         resync.heard("bob", HEAD.pack(Code.WANT, 1))
-        assert Consult(Ask.SNAPSHOT, "bob", generation, 1) in resync.due(["bob"], ["bob"])
+        assert Consult(Ask.SNAPSHOT, "bob", generation, 1) in resync.due(["bob"], BOB)
         resync.forget("bob")
         resync.meet("bob", 2)
 
@@ -407,16 +493,16 @@ def test_what_was_asked_about_an_older_client_is_no_answer_to_the_newer_one():
         resync.meet("bob", generation)
         resync.heard("bob", HEAD.pack(Code.MARK, 1) + mark)
         asked = Consult(Ask.SINCE, "bob", generation, 1, mark)
-        assert asked in resync.due(["bob"], ["bob"])
+        assert asked in resync.due(["bob"], BOB)
         resync.heard("bob", HEAD.pack(Code.WANT, 1))
-        assert resync.due(["bob"], ["bob"]) == [Consult(Ask.SNAPSHOT, "bob", generation, 1)]
+        assert resync.due(["bob"], BOB) == [Consult(Ask.SNAPSHOT, "bob", generation, 1)]
         resync.heard("bob", HEAD.pack(Code.SINCE, 1) + b"rest")
         resync.forget("bob")
     resync.meet("bob", 2)
     for ask in (Ask.MARK, Ask.SINCE, Ask.SNAPSHOT, Ask.MERGE):
         assert resync.consulted(ask, "bob", 1, 1, b"older") == []
     assert resync.cannot("bob", 1, 1) == []
-    assert not resync.done(["bob"])
+    assert not resync.done(BOB)
     newer = Say("bob", HEAD.pack(Code.SINCE, 1) + b"newer")
     assert resync.consulted(Ask.SINCE, "bob", 2, 1, b"newer") == [newer]
 

@@ -265,7 +265,7 @@ def budget(**more: Any) -> settings:
 
 def test_the_session_is_what_the_oracle_says():
     """I1-I4, I8, I11, I12, D, P in every history; and these go nearly everywhere: of all the rows
-    of the tables at most two are not visited, and half of the steps are cooperation.
+    of the tables at most two are not visited, and about half of the steps are cooperation.
     """
     Histories.seen.clear()
     run_state_machine_as_test(
@@ -273,7 +273,7 @@ def test_the_session_is_what_the_oracle_says():
     )
     seen = Histories.seen
     assert len(ROWS - seen.keys()) <= 2, ROWS - seen.keys()
-    assert 0.4 < seen["cooperation"] / (seen["cooperation"] + seen["fault"]) < 0.6
+    assert 1 / 3 < seen["cooperation"] / (seen["cooperation"] + seen["fault"]) < 2 / 3
 
 
 def found(kind: type[Session], examples: int) -> bool:

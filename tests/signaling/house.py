@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import socketio
 import uvicorn
@@ -29,7 +30,7 @@ def loopback() -> socket.socket:
 class House:
     """uvicorn with an ASGI application, in the test's own loop."""
 
-    def __init__(self, app: socketio.ASGIApp) -> None:
+    def __init__(self, app: Callable[..., Any]) -> None:
         self._listener = loopback()
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -130,13 +131,16 @@ class Proxy:
 
 
 class Server:
-    """A Socket.IO server with our adapter in it, and a name for each connection there was."""
+    """A Socket.IO server with our adapter in it, and a name for each connection there was.
 
-    def __init__(self, *, sio=None, on_message=None, **options):
+    `around` may wrap its application.
+    """
+
+    def __init__(self, *, sio=None, on_message=None, around=lambda app: app, **options):
         self.sio = sio or socketio.AsyncServer(async_mode="asgi")
         self.signaling = SocketIOSignaling(self.sio, **options)
         self.ears = ServerEars(on_message)
-        self.house = House(socketio.ASGIApp(self.sio))
+        self.house = House(around(socketio.ASGIApp(self.sio)))
 
     async def open(self):
         self.signaling.start(self.ears)

@@ -274,7 +274,21 @@ class LeavesATask(MemoryLink):
         super().close()
 
 
+class OpensNothing(MemoryLink):
+    def __init__(self, links, peer, generation, hears):
+        raise OSError("no socket left")
+
+
+async def fails_to_close():
+    raise OSError("closed already")
+
+
 BROKEN = [
+    (made_of(OpensNothing), ends.NEVER_RAISES),
+    (made_of(MemoryLink, kind=None), check_link.KIND),
+    (made_of(MemoryLink, mends=None), check_link.MENDS),
+    (made_of(MemoryLink, closed=fails_to_close), ends.ENDS),
+    (made_of(between(received=lambda self, frame: self.hears.received(None))), ends.PACKETS),
     (made_of(MemoryLink, kind="lua"), check_link.KIND),
     (made_of(MemoryLink, mends=frozenset()), check_link.MENDS),
     (made_of(OnlyRebuilds), check_link.MENDS),

@@ -333,7 +333,35 @@ class SaysItTwice(Client):
             super().send(message)
 
 
+class DoesNotStart(Server):
+    def start(self, hears):
+        raise OSError("the port is in use")
+
+
+class HasNoLock(Server):
+    runtime = None
+
+    def __init__(self):
+        """It has nothing else either."""
+
+    def stop(self):
+        pass
+
+
+class FailsToClose(Server):
+    async def closed(self):
+        raise OSError("closed already")
+
+
 BROKEN = [
+    (DoesNotStart, scene.NEVER_RAISES),
+    (HasNoLock, scene.LOCK),
+    (FailsToClose, scene.TASKS),
+    (
+        between(received=lambda self, conn, message: self.hears.received(conn, {"a": b"raw"})),
+        scene.CLIENT_FIFO,
+    ),
+    (between(opened=lambda self, conn: self.hears.opened([conn])), ears.OPENED),
     (between(opened=twice("opened")), ears.NAMED),
     (NamesByClient, ears.NAMED),
     (between(closed=twice("closed")), ears.SERVER_CLOSED),

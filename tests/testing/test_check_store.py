@@ -364,7 +364,91 @@ class NeverForgetsSome(DiskStore):
             super().forget(session)
 
 
+# what is no record, and other nonsense
+
+
+def giving(change):
+    """Whatever is made of each record that is loaded by its name."""
+
+    class Giving(DiskStore):
+        def load(self, session):
+            found = super().load(session)
+            return None if found is None else change(found)
+
+        def save(self, record, *, expected):
+            MemoryStore.save(self._plain(), record, expected=expected)
+
+        def _plain(self):
+            plain = MemoryStore()
+            plain._records = self._records
+            return plain
+
+    return Giving
+
+
+class ListsForms(DiskStore):
+    def load_all(self):
+        return [record_to_json(one) for one in super().load_all()]
+
+
+class ListsNothing(DiskStore):
+    def load_all(self):
+        return None
+
+
+class DoesNotSayWhetherItBlocks:
+    def __init__(self, disk):
+        """It has no records, nor anything else."""
+
+
+class OpensOnce(DiskStore):
+    """A place that has been closed cannot be opened again."""
+
+    def __init__(self, disk):
+        if disk.get("closed"):
+            raise OSError("no such place")
+        super().__init__(disk)
+
+    def close(self):
+        self.disk["closed"] = bool(self._records)
+
+
+class OpensWhenClosed(DiskStore):
+    """As with a lock that dies with nobody."""
+
+    def __init__(self, disk):
+        if disk.setdefault("used", False):
+            raise OSError("locked")
+        disk["used"] = True
+        super().__init__(disk)
+
+    def close(self):
+        self.disk["used"] = False
+
+
+class AnswersOnce(DiskStore):
+    asked = 0
+
+    def owned(self):
+        self.asked += 1
+        if self.asked > 1:
+            raise RuntimeError("asked twice")
+        return True
+
+
 BROKEN = {
+    giving(lambda record: attrs.evolve(record, data=None)): place.LOADED,
+    giving(lambda record: attrs.evolve(record, data={"map": b"dust"})): place.LOADED,
+    giving(lambda record: attrs.evolve(record, seats=None)): place.LOADED,
+    giving(lambda record: attrs.evolve(record, session=None)): place.LOADED,
+    giving(record_to_json): place.LOADED,
+    giving(lambda record: "a record"): place.LOADED,
+    ListsForms: place.ORDER,
+    ListsNothing: place.ORDER,
+    DoesNotSayWhetherItBlocks: place.BLOCKING,
+    OpensOnce: place.CLOSED,
+    OpensWhenClosed: place.DURABLE,
+    AnswersOnce: place.IS_OWNED,
     changing(drops_data): place.LOADED,
     changing(rounds_instants): place.LOADED,
     changing(forgets_tokens): place.LOADED,
@@ -425,6 +509,14 @@ def test_a_broken_word_is_named(store, promise):
     assert error.promise == promise, error
     assert f'reconnect.ports.{promise.where} is broken: "{promise.words}"' in str(error)
     assert not disk.get("used")
+
+
+def test_what_is_no_record_is_shown():
+    """As far as it fits on a line; and of a record, what is wrong in it."""
+    error = verdict(lambda disk={}: giving(record_to_json)(disk))
+    assert "what came is no Record: {'format': 1, 'session': " in error.saw
+    error = verdict(lambda disk={}: giving(lambda one: attrs.evolve(one, data=None))(disk))
+    assert error.saw == "'s' was saved with {'data': {}}, and is {'data': None}"
 
 
 def test_a_good_store_passes():

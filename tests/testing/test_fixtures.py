@@ -167,6 +167,46 @@ def test_it(table): pass
     result.stdout.fnmatch_lines([said])
 
 
+@pytest.mark.parametrize("game", ["Game", "make"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class TestIt:\n    def test_it(self, table): pass",
+        "def test_it(table): pass",
+        "async def test_it(table): pass",
+    ],
+)
+def test_a_game_without_its_name_does_not_make_a_test_vanish(tested, game, code):
+    """Pytest lets a marker mark the class or function that it is called with, and no test."""
+    result = tested(f"""
+def make(me):
+    return Game(me)
+
+@pytest.mark.table({game})
+{code}
+""")
+    result.assert_outcomes(errors=1)
+    name = "TestIt" if "class" in code else "test_it"
+    result.stdout.fnmatch_lines([f"{name} is a Game, and no test any more*by name: @pytest.mark*"])
+
+
+def test_what_is_no_game_may_be_called_like_a_test(tested):
+    """And a game like anything else."""
+    result = tested("""
+from unittest.mock import NonCallableMock
+
+test_double = NonCallableMock()
+test_number = 3
+game = Game("ann")
+
+class TestGame(Game):
+    __test__ = False
+
+def test_it(): pass
+""")
+    result.assert_outcomes(passed=1)
+
+
 def test_a_mistake_in_a_test_is_shown_where_it_was_made(tested):
     """The table's own checks are not in the traceback."""
     result = tested("""

@@ -5,7 +5,14 @@ import pytest
 from reconnect import Policy
 from reconnect.errors import PolicyError
 from reconnect.testing.network import ANYBODY
-from reconnect.testing.options import NAMES, check_game, check_players, names_of, policy_of
+from reconnect.testing.options import (
+    NAMES,
+    check_game,
+    check_players,
+    check_step,
+    names_of,
+    policy_of,
+)
 
 
 class Plain:
@@ -114,3 +121,11 @@ def test_nobody_has_a_link_to_themselves():
     """A cut of it would do nothing."""
     with pytest.raises(ValueError, match="'ann' has no link to itself"):
         check_players(["ann", "ann"], among=["ann", "ben"])
+
+
+@pytest.mark.parametrize("step", [0, -1.0, float("inf"), float("nan")])
+def test_time_passes_between_two_turns(step):
+    """Otherwise a table would stand still for ever."""
+    check_step(0.01)
+    with pytest.raises(ValueError, match=f"step is {step}; say how many seconds"):
+        check_step(step)

@@ -10,6 +10,7 @@ from reconnect.testing.exhaustive import search, tiny_policy
 from reconnect.testing.proof import Proof, code
 from reconnect.testing.simulation import Simulation, Story
 from reconnect.testing.simulation.faults import CELLS
+from reconnect.testing.simulation.planted import BUGS
 from reconnect.testing.simulation.tally import Tally, Violation
 
 
@@ -71,7 +72,20 @@ def test_what_was_missed_is_not_good():
     assert proof.good
     proof.planted_missed.append("M9")
     assert not proof.good
-    assert "1 planted bugs found; missed: M9" in "\n".join(proof.lines())
+    assert next(proof.lines()).endswith("; missed: M9")
+
+
+def test_what_is_known_to_survive_is_said():
+    """Of all planted bugs some are found, and a number is not expected to be."""
+    expected = [name for name, bug in BUGS.items() if not bug.survives]
+    proof = Proof(first=7, planted_found=dict.fromkeys(expected, 3))
+    said, survive = f"{len(expected)} of {len(BUGS)}", len(BUGS) - len(expected)
+    assert f"| planted bugs that games found | {said} |" in proof.page()
+    assert f"| known to survive, because another rule stands in | {survive} |" in proof.page()
+    assert list(proof.lines()) == [
+        f"{said} planted bugs found, {survive} known to survive because another rule stands in"
+    ]
+    assert proof.to_json()["planted_survive"] == sorted(BUGS.keys() - set(expected))
 
 
 def test_it_is_kept_whole(tmp_path):
@@ -87,3 +101,4 @@ def test_it_is_kept_whole(tmp_path):
     kept.write_text(kept.read_text().replace(code(), "another"))
     with pytest.raises(LocalProtocolError, match="another version of the code"):
         Proof.kept(tmp_path, first=7)
+    assert Proof.read(kept) == proof

@@ -1,5 +1,6 @@
 """The command `reconnect prove`."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,14 @@ import pytest
 from reconnect.testing.prove import main
 
 COMMAND = [sys.executable, "-m", "reconnect", "prove"]
+
+
+def wait_for(path):
+    """Until something has been proven."""
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_games_are_played_and_the_proof_is_printed(tmp_path, capsys):
@@ -47,14 +56,28 @@ def test_it_may_be_interrupted(tmp_path):
         # whoever runs the tests in the background may have them ignore it
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "proof.json").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(tmp_path / "proof.json")
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert "call again to go on" in said
     assert json.loads((tmp_path / "proof.json").read_text())["seeds"] >= 50
+
+
+def test_its_processes_end_with_it(tmp_path):
+    """Whoever kills the command has killed all of it."""
+    command = [sys.executable, "-m", "reconnect.testing.prove", "--only", "games"]
+    with subprocess.Popen(
+        [*command, "--seeds", "100000", "--jobs", "2", "--folder", tmp_path],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            wait_for(tmp_path / "proof.json")
+            process.kill()
+            process.communicate(timeout=60)  # until nobody has that pipe any more
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("wrong", [["--seeds", "0"], ["--jobs", "-1"], ["--only", "nothing"]])

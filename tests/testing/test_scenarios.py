@@ -5,7 +5,9 @@ from unittest import SkipTest
 
 import pytest
 
+from reconnect.testing import scenarios
 from reconnect.testing.lockstep import Lockstep
+from reconnect.testing.network import Weather
 from reconnect.testing.scenarios import (
     PEER_TO_PEER,
     SCENARIOS,
@@ -172,6 +174,15 @@ def test_a_pause_that_nobody_needed_fails():
     table.run(2)
     with pytest.raises(AssertionError, match="there was a pause, and no need of one"):
         nobody_was_paused(table, outages=0)
+
+
+def test_bad_weather_in_which_somebody_is_paused_fails(monkeypatch):
+    """Although all play on after it; unless the policy is so quick to call a link lost."""
+    SCENARIOS["bad-weather"].run(Table(link_heartbeat=0.4, link_suspect=0.45, link_lost=0.5))
+    monkeypatch.setattr(scenarios, "LOSSY", Weather(loss=0.9))
+    with pytest.raises(AssertionError, match="there was a pause, and no need of one"):
+        SCENARIOS["bad-weather"].run(Table())
+    SCENARIOS["bad-weather"].run(Table(link_lost=0.9))
 
 
 def test_a_game_of_which_half_ended_for_another_reason_fails():

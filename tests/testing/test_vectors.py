@@ -22,7 +22,7 @@ from reconnect.testing.vectors import (
     read_vectors,
     write_vectors,
 )
-from tests.core.rows import CLIENT_ROWS
+from tests.testing.simulation.rows import CLIENT_ROWS
 from tests.vectors.generate import FOLDER, VOLUMES, rows_of, sample
 from tests.vectors.messages import write_messages
 
@@ -179,17 +179,14 @@ def test_a_difference_names_its_line_and_its_field(monkeypatch):
     assert str(one) == f"line {one.line}, {one.history}: effects[0] is None, not {paused!r}"
 
 
-def test_the_example_of_the_readme_is_right(tmp_path):
-    """Its lines are a history, with the first policy of the file that they are taken from."""
+def test_the_example_of_the_readme_is_right():
+    """It is how the first file begins."""
     text = (FOLDER / "README.md").read_text("utf-8")
-    lines = re.findall(r"```json\n(.*?)\n```", text, re.DOTALL)
-    assert len(lines) == 5
-    first = (FOLDER / "server.jsonl").read_text("utf-8").partition("\n")[0]
-    head = json.dumps({"history": "h", **WHO.to_json(), "rows": []})
-    path = tmp_path / "example.jsonl"
-    path.write_text("\n".join([first, head, *lines, ""]), "utf-8")
-    assert check_vectors(path) == []
-    assert [len(history.steps) for history in read_vectors(path)] == [5]
+    shown = re.findall(r"```json\n(.*?)\n```", text, re.DOTALL)
+    _, head, *lines = (FOLDER / "server.jsonl").read_text("utf-8").splitlines()
+    assert len(shown) == 6
+    assert shown == lines[:6]
+    assert (json.loads(head)["history"], json.loads(head)["kind"]) == ("server/1", "view")
 
 
 def test_the_readme_names_every_event_effect_and_value():

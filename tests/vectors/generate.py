@@ -1,6 +1,6 @@
 """Makes the vectors of this folder anew: `python -m tests.vectors.generate [folder]`.
 
-The clients of simulated worlds are watched, and their lives retold. Of each life a beginning is
+The clients of simulated games are watched, and their lives retold. Of each life a beginning is
 kept that ends behind its rarest row, so that what is rare is in many histories and what every
 client does in the end of none.
 """
@@ -10,12 +10,9 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from functools import partial
-from itertools import accumulate, count, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, islice
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from attrs import define, field, frozen
@@ -26,16 +23,11 @@ from reconnect.core.peer import Peer
 from reconnect.testing.conformance.lives import Life, Recorder, retold
 from reconnect.testing.vectors import History, Step, check, write_vectors
 from reconnect.testing.watch import Watch, watching
-from tests.core import chaos
-from tests.core.chaos import drawn_policy
-from tests.core.laws import Laws
-from tests.core.rows import ClientBefore, client_rows
-from tests.core.scenes import SCENES, Scene
-from tests.core.world import World
+from tests.testing.simulation.rows import ClientBefore, client_rows
+from tests.vectors.games import Game, games
 from tests.vectors.messages import MESSAGES, write_messages
 
 FOLDER = Path(__file__).parent
-POLICIES = 20  # so many different ones in each file; a policy takes more room than a history
 LEAST = 4  # events; before them every life is the same
 LENGTHS = (1200, 1300, 1600, 2000, 3200)  # bytes, in turn: most are short, some see more
 
@@ -59,51 +51,6 @@ VOLUMES = (
 )
 
 
-class Wild(chaos.History):
-    """A random history in one topology."""
-
-    def __init__(self, seed: int, topology: str) -> None:
-        self.random = Random(f"{topology} {seed}")
-        policies = Random(f"{topology} {seed % POLICIES}")
-        while (policy := drawn_policy(policies)).topology != topology:
-            pass
-        self.players = chaos.NAMES[: self.random.choice([2, 2, 2, 3, 3, 4])]
-        self.world = World(self.random.getrandbits(32), self.players, policy)
-        self.laws = Laws(Counter(), Counter())
-        self.world.ear = self.laws
-        self.steps = 0
-        self.done: list[str] = []
-        for player in self.players:
-            if self.random.random() < 0.9:
-                self.world.after(self.random.uniform(0.0, 0.5), partial(self._fill, player))
-
-
-Simulation = Callable[[], None]
-
-
-def simulations(topology: str) -> Iterator[Simulation]:
-    """Every scene that makes sense in this topology, then random histories without end."""
-    for scene in SCENES:
-        yield partial(_scene, scene, topology)
-    for seed in count():
-        yield partial(_random, seed, topology)
-
-
-def _scene(scene: Callable[[Any], None], topology: str) -> None:
-    def stage(*players: str, **policy: Any) -> Scene:
-        wanted = {"topology": topology, **policy}
-        return Scene(Counter(), Counter(), *players, **wanted)
-
-    # a scene is about one topology; in another it may come to nothing
-    with suppress(AssertionError, AttributeError, KeyError, ValueError):
-        scene(stage)
-
-
-def _random(seed: int, topology: str) -> None:
-    history = Wild(seed, topology)
-    history.play(history.random.choice([3, 5, 9]))
-
-
 # -- rows ------------------------------------------------------------------------------------------
 
 
@@ -121,7 +68,7 @@ class Rows(Watch):
         self, peer: Peer, event: PeerEvent, effects: Sequence[PeerEffect], now: float
     ) -> None:
         assert self._before is not None
-        found = client_rows(self._before, peer, event, list(effects))
+        found = client_rows(self._before, peer, event, effects)
         rows = [row.removeprefix("5 ") for row in found]
         self.of_peers.setdefault(peer, []).append(rows)
 
@@ -139,25 +86,25 @@ def rows_of(history: History) -> list[str]:
 # -- histories -------------------------------------------------------------------------------------
 
 
-def lives(simulations: Iterable[Simulation]) -> Iterator[tuple[Life, list[list[str]]]]:
-    """All clients of these simulations, and the rows that each of their events visits.
+def lives(some: Iterable[Game]) -> Iterator[tuple[Life, list[list[str]]]]:
+    """All clients of these games, and the rows that each of their events visits.
 
-    A simulation need not be one of ours; all it takes is that its peers are real.
+    A game need not be one of ours; all it takes is that its peers are real.
     """
-    for simulation in simulations:
+    for game in some:
         recorder, rows = Recorder(), Rows()
         with watching(recorder), watching(rows):
-            simulation()
+            game()
         # peers are heard for the first time in the same order by both
         yield from zip(recorder.lives, rows.of_peers.values(), strict=True)
 
 
-def histories(volume: Volume, simulations: Iterable[Simulation]) -> Iterator[History]:
-    """The histories of one file, in their order, without end as long as there are simulations."""
+def histories(volume: Volume, some: Iterable[Game]) -> Iterator[History]:
+    """The histories of one file, in their order, without end as long as there are games."""
     visited: Counter[str] = Counter()
     seen: set[str] = set()
     number = 1
-    for life, rows in lives(simulations):
+    for life, rows in lives(some):
         if not any(rows[: volume.events]):
             continue
         rarest = _rarest(rows[: volume.events], visited)
@@ -202,7 +149,7 @@ def _without_policy(event: dict[str, Any]) -> dict[str, Any]:
 def sample(topology: str, number: int) -> list[History]:
     """The first histories of a file."""
     volume = next(one for one in VOLUMES if one.topology == topology)
-    return list(islice(histories(volume, simulations(topology)), number))
+    return list(islice(histories(volume, games(topology)), number))
 
 
 def main(folder: Path) -> None:

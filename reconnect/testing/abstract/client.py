@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from math import inf
 from random import Random
+from typing import ClassVar
 
 from attrs import define
 
 from reconnect.core.effects import PeerEffect
-from reconnect.core.frames import session_tag
 from reconnect.core.link import PeerLink
-from reconnect.core.messages import LinkReport, PlayerView
+from reconnect.core.messages import LinkReport
 from reconnect.core.peer import Peer
 
 
@@ -85,19 +85,7 @@ class AbstractLink(PeerLink):
 class AbstractPeer(Peer):
     """A real peer; its links are abstract."""
 
-    def _new_link(self, far: PlayerView, now: float) -> PeerLink:
-        assert self.policy is not None
-        return AbstractLink.make(
-            far.id,
-            far.gen,
-            self.gen,
-            tag=session_tag(self.session),
-            policy=self.policy,
-            mends=self.mends,
-            random=self.random,
-            epoch=self.epoch,
-            now=now,
-        )
+    link_type: ClassVar[type[PeerLink]] = AbstractLink
 
     def mends_now(self, peer: str) -> bool:
         """Whether this client may try to mend its link to `peer` now."""

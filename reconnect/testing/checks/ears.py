@@ -11,6 +11,7 @@ from reconnect.testing.checks.promise import Promise
 
 HEARD_AT = Promise("", "on the shell's own loop or under its lock")
 SILENT = Promise("", "after `close()` it says nothing more")
+OPENED = Promise("ServerHears.opened", "A logical connection is there.")
 NAMED = Promise("ServerHears.opened", "The same name is never used for two of them.")
 SERVER_CLOSED = Promise("ServerHears.closed", "The connection is gone, said once.")
 RECEIVED = Promise("ServerHears.received", "Something came")
@@ -59,6 +60,15 @@ def can_be_had(lock: AbstractContextManager[Any]) -> bool:
     return got.wait(LOCK_TIMEOUT)
 
 
+def is_hashable(name: object) -> bool:
+    """Whether it can be what a connection is found by."""
+    try:
+        hash(name)
+    except TypeError:
+        return False
+    return True
+
+
 class ServerEars:
     """A `ServerHears`."""
 
@@ -77,6 +87,7 @@ class ServerEars:
 
     def opened(self, conn: Hashable) -> None:
         self._blame.where("opened", self._lock)
+        self._blame.expect(is_hashable(conn), OPENED, f"{conn!r} is no name: it cannot be hashed")
         saw = f"opened({conn!r}) was said, and there was one of this name"
         self._blame.expect(conn not in self.names, NAMED, saw)
         self.names.append(conn)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeAlias
 
 from reconnect.core.messages import AttemptKind, SignalKind
 from reconnect.ports import Closing, Link, Links
-from reconnect.testing.checks.promise import BrokenPromise, Promise
+from reconnect.testing.checks.patience import Patience
+from reconnect.testing.checks.promise import Promise
 from reconnect.testing.checks.scene import Times
-
-POLL = 0.005  # s between two looks
-DONE_MAX = 30  # of the last things that were done
 
 HEARD_AT = Promise("", "on the shell's own loop or under its lock")
 SILENT = Promise("", "after `close()` it says nothing more")
@@ -46,7 +45,7 @@ FAILED = Promise(
     "LinkHears.failed", "The attempt will not succeed; the link is as it was before it."
 )
 
-SIGNALS = {SignalKind.OFFER, SignalKind.ANSWER, SignalKind.CANDIDATE}
+SIGNALS = (SignalKind.OFFER, SignalKind.ANSWER, SignalKind.CANDIDATE)
 
 Make: TypeAlias = Callable[[], tuple[Links, Links]]
 Signal: TypeAlias = tuple[str, str, str]
@@ -73,7 +72,11 @@ class End:
         self.far: End
         self._table = table
         self._home = threading.get_ident()
-        self.link: Link = links.open(peer, generation, self)
+        self.link: Link
+        self.do(f"open({peer!r}, {generation}, ...)", partial(self._open, links, peer, generation))
+
+    def _open(self, links: Links, peer: str, generation: int) -> None:
+        self.link = links.open(peer, generation, self)
 
     # -- what it is told ---------------------------------------------------------------------------
 
@@ -137,7 +140,8 @@ class End:
     def received(self, frame: bytes) -> None:
         self._hear("received(...)")
         self._expect(self.succeeded_ids, SUCCEEDED, "received(...) was said before succeeded(...)")
-        saw = f"a packet of {len(frame)} bytes came, which was not sent like that"
+        size = f"of {len(frame)} bytes" if isinstance(frame, bytes) else f"{frame!r:.40}"
+        saw = f"a packet {size} came, which was not sent like that"
         self._expect(type(frame) is bytes and frame in self.far.sent, PACKETS, saw)
         self.frames.append(frame)
         if self.on_received is not None:
@@ -185,14 +189,12 @@ class End:
             self._table.wrong.append((promise, f"{self.me}: {saw}"))
 
 
-class LinkScene:
+class LinkScene(Patience):
     """Alice and Bob, and the links between them."""
 
     def __init__(self, make: Make, times: Times) -> None:
-        self.patience = times.patience
-        self._quiet = times.quiet
+        super().__init__(times.patience, times.quiet)
         self.links = make()
-        self.done: list[str] = []
         self.wrong: list[tuple[Promise, str]] = []
         self.all: list[End] = []
         self.alice, self.bob = self.pair(1)
@@ -303,34 +305,10 @@ class LinkScene:
 
     # -- what is expected --------------------------------------------------------------------------
 
-    async def until(
-        self, condition: Callable[[], object], promise: Promise, saw: Callable[[], str]
-    ) -> None:
-        """Wait for it; any broken word ends the wait."""
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self.patience
-        self.judge()
-        while not condition():
-            self.expect(loop.time() < ends_at, promise, f"in {self.patience:g} s: {saw()}")
-            await asyncio.sleep(POLL)
-            self.judge()
-
-    async def quiet(self) -> None:
-        """Wait whether something comes that should not."""
-        await asyncio.sleep(self._quiet)
-        self.judge()
-
     def judge(self) -> None:
         """Raise the first word that was broken."""
         for promise, saw in self.wrong:
             raise self.broken(promise, saw)
-
-    def expect(self, condition: object, promise: Promise, saw: str) -> None:
-        if not condition:
-            raise self.broken(promise, saw)
-
-    def broken(self, promise: Promise, saw: str) -> BrokenPromise:
-        return BrokenPromise(promise, saw, done=self.done[-DONE_MAX:])
 
     async def leave(self) -> None:
         """Close all links, and wait for their tasks."""
@@ -342,6 +320,9 @@ class LinkScene:
                     await asyncio.wait_for(links.closed(), self.patience)
                 except TimeoutError:
                     self.expect(False, ENDS, f"closed() of {type(links).__name__} never returns")
+                except Exception as error:
+                    saw = f"closed() of {type(links).__name__} raised {error!r}"
+                    raise self.broken(ENDS, saw) from error
         self.judge()
 
     def _who(self, name: str, ends: tuple[End, End]) -> str:

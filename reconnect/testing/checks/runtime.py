@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from reconnect.ports import Runtime
+from reconnect.ports import Cancel, Runtime
 from reconnect.testing.checks.promise import Promise
 from reconnect.testing.checks.scene import Scene
 
@@ -64,16 +64,27 @@ async def keeps_its_word(scene: Scene, runtime: Runtime, whose: str) -> None:
     def fail() -> None:
         raise OnPurpose
 
-    with runtime.lock:
-        began = runtime.now()
-        when = began + AHEAD
-        taken_back = runtime.call_at(when, never)
-        fired = [runtime.call_at(at, fire) for at in (began - 1.0, began, when)]
-        taken_back()
-        taken_back()
-        heard.inside = False
+    def set_timers() -> list[Cancel]:
+        return [runtime.call_at(at, fire) for at in (began - 1.0, began, when)]
+
+    def work() -> None:
         runtime.work(lambda: 7, done)
         runtime.work(fail, done)
+
+    with runtime.lock:
+        began = scene.ask(NEVER_BACK, f"now() of the {whose}", runtime.now)
+        scene.expect(isinstance(began, int | float), NEVER_BACK, f"now() gave {began!r}")
+        when = began + AHEAD
+        call_at = f"call_at(...) of the {whose}"
+        taken_back = scene.ask(CALLED_ONCE, call_at, lambda: runtime.call_at(when, never))
+        fired = scene.ask(CALLED_ONCE, call_at, set_timers)
+        for cancel in (taken_back, *fired):
+            saw = f"call_at(...) of the {whose} gave {cancel!r}, which takes nothing back"
+            scene.expect(callable(cancel), TAKEN_BACK, saw)
+        for _ in range(2):
+            scene.ask(TAKEN_BACK, f"a Cancel of the {whose}", taken_back)
+        heard.inside = False
+        scene.ask(WORKED, f"work(...) of the {whose}", work)
     await scene.until(
         lambda: len(heard.instants) >= 3,
         CALLED_ONCE,
@@ -86,7 +97,7 @@ async def keeps_its_word(scene: Scene, runtime: Runtime, whose: str) -> None:
     )
     with runtime.lock:
         for cancel in fired:
-            cancel()
+            scene.ask(TAKEN_BACK, f"a Cancel of the {whose}", cancel)
     await scene.quiet()
     instants = [began, *heard.instants]
     scene.expect(instants == sorted(instants), NEVER_BACK, f"now() gave {instants}")

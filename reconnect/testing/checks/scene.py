@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, frozen
 
@@ -19,17 +19,19 @@ from reconnect.testing.checks.ears import (
     ClientEars,
     ServerEars,
 )
+from reconnect.testing.checks.patience import POLL, Patience
 from reconnect.testing.checks.promise import BrokenPromise, Promise
 from reconnect.testing.checks.values import same
 
-POLL = 0.005  # s between two looks
-DONE_MAX = 30  # of the last things that were done
+T = TypeVar("T")
+
 SHOWN_MAX = 80  # characters of a message
 
 TASKS = Promise(
     "",
     "An adapter starts its own tasks, keeps references to them, and ends them on `close()`.",
 )
+LOCK = Promise("Runtime.lock", "Held around every call into a shell")
 NEVER_RAISES = Promise("", "return at once and never raise because a far end is gone")
 SERVER_FIFO = Promise(
     "ServerSignaling.send",
@@ -67,21 +69,19 @@ class Caller:
     conn: Hashable = None
 
 
-class Scene:
+class Scene(Patience):
     """The server, its clients, and what was done."""
 
     def __init__(self, ends: Ends, times: Times) -> None:
+        super().__init__(times.patience, times.quiet)
         self.server = ends[0]
         self.make_client = ends[1]
         self.stranger = ends[2] if len(ends) == 3 else None
-        self.patience = times.patience
-        self._quiet = times.quiet
         self.blame = Blame()
-        self.ears = ServerEars(self.blame, self.server.runtime.lock)
         self.callers: list[Caller] = []
-        self.done: list[str] = []
-        with self.server.runtime.lock:
-            self.server.start(self.ears)
+        self.ears = ServerEars(self.blame, self._lock_of(self.server))
+        self._do("server: start(...)", self.server, lambda: self.server.start(self.ears))
+        self.done.clear()
 
     # -- what is done ------------------------------------------------------------------------------
 
@@ -154,23 +154,6 @@ class Scene:
 
     # -- what is expected --------------------------------------------------------------------------
 
-    async def until(
-        self, condition: Callable[[], object], promise: Promise, saw: Callable[[], str]
-    ) -> None:
-        """Wait for it; any broken word ends the wait."""
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self.patience
-        self.judge()
-        while not condition():
-            self.expect(loop.time() < ends_at, promise, f"in {self.patience:g} s: {saw()}")
-            await asyncio.sleep(POLL)
-            self.judge()
-
-    async def quiet(self) -> None:
-        """Wait whether something comes that should not."""
-        await asyncio.sleep(self._quiet)
-        self.judge()
-
     async def arrive(self, caller: Caller, sent: list[Any], *, up: bool) -> None:
         """All of what was sent is heard, in order, as it was."""
         promise = CLIENT_FIFO if up else SERVER_FIFO
@@ -205,9 +188,13 @@ class Scene:
         await self.arrive(caller, up, up=True)
         await self.arrive(caller, down, up=False)
 
-    def expect(self, condition: object, promise: Promise, saw: str) -> None:
-        if not condition:
-            raise BrokenPromise(promise, saw, done=self.done[-DONE_MAX:])
+    def ask(self, promise: Promise, what: str, call: Callable[[], T]) -> T:
+        """What it gives; whatever it raises breaks the promise."""
+        try:
+            return call()
+        except Exception as error:
+            saw = f"{what} raised {type(error).__name__}: {error}"
+            raise self.broken(promise, saw) from error
 
     def judge(self) -> None:
         """Raise the first word that was broken."""
@@ -227,10 +214,18 @@ class Scene:
                 except TimeoutError:
                     saw = f"closed() of {type(one).__name__} does not return"
                     self.expect(False, TASKS, saw)
+                except Exception as error:
+                    saw = f"closed() of {type(one).__name__} raised {error!r}"
+                    raise self.broken(TASKS, saw) from error
         self.judge()
 
     def _ears_of(self, client: ClientSignaling) -> ClientEars:
-        return ClientEars(self.blame, client.runtime.lock)
+        return ClientEars(self.blame, self._lock_of(client))
+
+    def _lock_of(self, adapter: ServerSignaling | ClientSignaling) -> AbstractContextManager[Any]:
+        return self.ask(
+            LOCK, f"{type(adapter).__name__}.runtime.lock", lambda: adapter.runtime.lock
+        )
 
     def _do(
         self, what: str, adapter: ServerSignaling | ClientSignaling, call: Callable[[], None]
@@ -242,7 +237,7 @@ class Scene:
         except Exception as error:
             saw = f"{what} raised {type(error).__name__}: {error}"
             self.blame.expect(False, NEVER_RAISES, saw)  # an adapter may catch what is raised here
-            raise BrokenPromise(NEVER_RAISES, saw, done=self.done[-DONE_MAX:]) from error
+            raise self.broken(NEVER_RAISES, saw) from error
 
 
 def shown(message: object) -> str:

@@ -70,5 +70,8 @@ def records(draw: st.DrawFn) -> Record:
 
 
 def same(one: object, other: object) -> bool:
-    """Whether both are the same JSON; True, 1 and 1.0 are three things."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    """Whether both are the same JSON; True, 1 and 1.0 are three things, and what is none is not."""
+    try:
+        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    except (TypeError, ValueError):
+        return False

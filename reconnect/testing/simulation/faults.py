@@ -38,8 +38,12 @@ class Fault:
 
     def possible(self, table: FaultyTable) -> bool:
         """Whether it can happen at this table, now."""
-        named = "player" in self.arguments or "one" in self.arguments
-        return bool(self.fits(table)) and (bool(table.programs) or not named)
+        drawn = set(self.arguments.values())
+        return (
+            bool(self.fits(table))
+            and (_running not in drawn or bool(_reachable(table)))
+            and (_started not in drawn or bool(table.programs))
+        )
 
     def draw(self, random: Random, table: FaultyTable) -> Arguments:
         """Its arguments; two players are two different ones."""
@@ -50,7 +54,20 @@ class Fault:
         return drawn
 
 
-def _player(random: Random, table: FaultyTable) -> str:
+def _reachable(table: FaultyTable) -> list[str]:
+    """The players to whose programs something can happen."""
+    programs = table.living()
+    if table.state is State.ENDED:  # which nothing may undo
+        programs = [program for program in table.programs if program.alive]
+    running = {program.player for program in programs}
+    return [player for player in table.players if player in running]
+
+
+def _running(random: Random, table: FaultyTable) -> str:
+    return random.choice(_reachable(table))
+
+
+def _started(random: Random, table: FaultyTable) -> str:
     started = {program.player for program in table.programs}
     return random.choice([player for player in table.players if player in started])
 
@@ -80,8 +97,9 @@ def _served(table: FaultyTable) -> bool:
 
 
 LONG = _one_of(0.3, 0.7, 1.5, 3.0, 6.0)
-PLAYER: dict[str, Draw] = {"player": _player}
-PAIR: dict[str, Draw] = {"one": _player, "other": _player}
+PLAYER: dict[str, Draw] = {"player": _running}
+SEAT: dict[str, Draw] = {"player": _started}
+PAIR: dict[str, Draw] = {"one": _running, "other": _running}
 EITHER = _one_of(True, False)
 
 FAULTS: dict[str, Fault] = {
@@ -155,9 +173,9 @@ FAULTS: dict[str, Fault] = {
         },
     ),
     "duplicate": Fault(
-        FaultyTable.player_duplicate, {**PLAYER, "stuck": _one_of(0.0, 0.0, 0.5, 3.0)}, harms=3
+        FaultyTable.player_duplicate, {**SEAT, "stuck": _one_of(0.0, 0.0, 0.5, 3.0)}, harms=3
     ),
-    "sleep": Fault(FaultyTable.sleep, {**PLAYER, "seconds": _one_of(0.5, 2.0, 5.0)}),
+    "sleep": Fault(FaultyTable.player_sleep, {**PLAYER, "seconds": _one_of(0.5, 2.0, 5.0)}),
     "stall": Fault(FaultyTable.stall, {**PLAYER, "seconds": _one_of(0.3, 0.9, 2.5, 4.0)}),
     "clock jump": Fault(
         FaultyTable.player_clock_jump, {**PLAYER, "seconds": _one_of(1.0, 5.0, 3600.0)}
@@ -165,14 +183,14 @@ FAULTS: dict[str, Fault] = {
     "leave": Fault(FaultyTable.leave, PLAYER),
     "intruder": Fault(
         FaultyTable.player_intruder,
-        {**PLAYER, "seconds": _one_of(0.3, 1.0, 2.0)},
+        {**SEAT, "seconds": _one_of(0.3, 1.0, 2.0)},
         harms=40,
         lossless=False,
     ),
     "forger": Fault(
         FaultyTable.player_forger,
         {
-            **PLAYER,
+            **SEAT,
             "what": _one_of("void", "void", "another's", "made up"),
             "seconds": _one_of(0.3, 1.0),
         },

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -10,35 +11,46 @@ from typing import Any
 import attrs
 
 from reconnect import tokens
+from reconnect.client import Client
 from reconnect.core.messages import ErrorCode
 from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError
 from reconnect.links.memory import MemoryLink
 from reconnect.ports import Cancel, Recorder
+from reconnect.testing.network import ANYBODY
+from reconnect.testing.server_process import ServerProcess
 from reconnect.testing.simulation.intruder import Forger, Intruder
 from reconnect.testing.simulation.setting import STEP, Setting
 from reconnect.testing.simulation.unreliable import Trouble, UnreliableServer, UnreliableStore
 from reconnect.testing.table import SESSION, Program, Table
-from reconnect.testing.virtual import VirtualProcess
 
 
 class GameFails(Exception):
     """The application's own code raises."""
 
 
-ASKED = ("snapshot", "restore", "mark", "since", "merge")
+class FailsOnce:
+    """In place of a client's game: raises the next time that the resync asks it for anything.
 
+    The game is as it was afterwards, and hears nothing of it.
+    """
 
-def fails_once(game: Any) -> None:
-    """Let a game raise the next time that the resync asks it for anything."""
-    asked = [name for name in ASKED if hasattr(game, name)]
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.game = client._resync
+        client._resync = self
 
-    def raising(*_: object) -> bytes:
-        for name in asked:
-            game.__dict__.pop(name, None)
+    def _fail(self, *_: object) -> bytes:
+        self._client._resync = self.game
         raise GameFails
 
-    game.__dict__.update(dict.fromkeys(asked, raising))
+    snapshot = mark = since = _fail
+
+    def restore(self, _snapshot: bytes) -> None:
+        self._fail()
+
+    def merge(self, _peer: str, _data: bytes) -> None:
+        self._fail()
 
 
 class FaultyTable(Table):
@@ -59,7 +71,8 @@ class FaultyTable(Table):
         self.intruded: set[str] = set()
         """Players for whom somebody else may have spoken."""
         self._to_come: list[Cancel] = []
-        self._lasting = 0
+        self._lasting: defaultdict[Hashable, set[object]] = defaultdict(set)
+        """The faults that last, by what they trouble: it is well again when the last is over."""
         self._lives = 0
         """How many servers there have been."""
         self._issued: dict[str, int] = {}
@@ -78,7 +91,7 @@ class FaultyTable(Table):
             start=False,
         )
 
-    def _server_process(self) -> VirtualProcess:
+    def _server_process(self) -> ServerProcess:
         self._lives += 1
         process = super()._server_process()
         return UnreliableServer(process, self.store, save_timeout=self.policy.save_timeout)
@@ -113,6 +126,13 @@ class FaultyTable(Table):
         self.store.trouble = None
         self._restart_server()
         self.fill()
+        if self.setting.doomed:
+            self.cut(*self.setting.doomed)
+
+    def mend(self, one: str = ANYBODY, other: str = ANYBODY) -> None:
+        super().mend(one, other)
+        if one == ANYBODY:
+            self._lasting.clear()
 
     def fill(self) -> None:
         """Start a program for each member who has none.
@@ -122,7 +142,9 @@ class FaultyTable(Table):
         for player in self.vacant():
             before = [one.client.reason for one in self.programs if one.player == player]
             outlived = self._lives > self._issued.get(player, 1)
-            self.start(player, new_token=outlived and ErrorCode.BAD_TOKEN in before[-1:])
+            void = outlived and ErrorCode.BAD_TOKEN in before[-1:]
+            if not (void and self.state is State.ENDED):  # whose seats are given to nobody
+                self.start(player, new_token=void)
 
     def start(self, player: str, *, new_token: bool = False) -> Program:
         """As any table does; the token that becomes void is kept for who might try it."""
@@ -133,11 +155,26 @@ class FaultyTable(Table):
 
     def fair_weather(self) -> None:
         """As it was in the beginning."""
-        self.network.peer_weather(self.setting.weather)
+        self._weather = self.setting.weather
+        self.network.peer_weather(self._weather)
 
     def later(self, seconds: float, then: Callable[[], None]) -> None:
         """When a fault ends, or goes on; never after `heal`."""
         self._to_come.append(self.runtime.call_at(self.runtime.now() + seconds, then))
+
+    def _lasts(self, trouble: Hashable, seconds: float, end: Callable[[], None]) -> None:
+        """`end` it after so long, unless another fault of the same kind still lasts then."""
+        fault = object()
+        self._lasting[trouble].add(fault)
+
+        def over() -> None:
+            lasting = self._lasting[trouble]
+            if fault in lasting:
+                lasting.remove(fault)
+                if not lasting:
+                    end()
+
+        self.later(seconds, over)
 
     # -- the control link --------------------------------------------------------------------------
 
@@ -161,25 +198,29 @@ class FaultyTable(Table):
         self._mend_control(player, seconds)
 
     def _mend_control(self, player: str, seconds: float) -> None:
-        self.later(seconds, partial(self.network.mend_control, player))
+        self._lasts(player, seconds, partial(self.network.mend_control, player))
 
     # -- the links between the players -------------------------------------------------------------
 
     def link_cut(self, one: str, other: str, *, seconds: float, fresh: bool) -> None:
         """Both directions are dead; with `fresh`, the old flows stay so."""
         self.cut(one, other, fresh=fresh)
-        self.later(seconds, partial(self.network.mend, one, other))
+        self._mend_link(one, other, seconds)
 
     def link_one_way(self, one: str, other: str, *, seconds: float) -> None:
         """What one sends to the other is lost; the other way is well."""
         self.cut(one, other, one_way=True)
-        self.later(seconds, partial(self.network.mend, one, other))
+        self._mend_link(one, other, seconds)
+
+    def _mend_link(self, one: str, other: str, seconds: float) -> None:
+        mend = partial(self.network.mend, one, other)
+        self._lasts(frozenset((one, other)), seconds, mend)
 
     def link_flap(self, one: str, other: str, *, times: int, off: float, on: float) -> None:
         """It goes and comes."""
+        cut = partial(self.link_cut, one, other, seconds=off, fresh=False)
         for beat in range(times):
-            self.later(beat * (off + on), partial(self.cut, one, other))
-            self.later(beat * (off + on) + off, partial(self.network.mend, one, other))
+            self.later(beat * (off + on), cut)
 
     def link_channel(self, one: str, other: str, *, lag: float) -> None:
         """The channel is closed, which one end sees first; its path is well."""
@@ -196,15 +237,15 @@ class FaultyTable(Table):
         reordering: float = 0.0,
     ) -> None:
         """Packets are lost, doubled, or overtaken, everywhere."""
-        now = self.setting.weather
-        weather = attrs.evolve(
+        now = self._weather
+        self._weather = attrs.evolve(
             now,
             loss=max(loss, now.loss),
-            duplication=duplication,
-            reordering=reordering,
+            duplication=max(duplication, now.duplication),
+            reordering=max(reordering, now.reordering),
         )
-        self.network.peer_weather(weather)
-        self.later(seconds, self.fair_weather)
+        self.network.peer_weather(self._weather)
+        self._lasts("weather", seconds, self.fair_weather)
 
     # -- players -----------------------------------------------------------------------------------
 
@@ -228,8 +269,19 @@ class FaultyTable(Table):
         """A second tab; what it says may be stuck for a while once it has been offered the seat."""
         self.duplicate(player)
         if stuck:
-            self.later(0.05, partial(self.network.clog_control, player, up=True, down=False))
-            self._mend_control(player, 0.05 + stuck)
+            clog = partial(self.control_clog, player, up=True, down=False, seconds=stuck)
+            self.later(0.05, clog)
+
+    def player_sleep(self, player: str, *, seconds: float) -> None:
+        """The machine sleeps: nothing runs, and nothing gets through."""
+        for program in self.programs:
+            if program.player == player and program.alive:
+                program.process.stall(seconds)
+        if self.policy.topology.peer_to_peer:
+            for other in self.players:
+                if other != player:
+                    self.link_cut(player, other, seconds=seconds, fresh=False)
+        self.control_clog(player, up=True, down=True, seconds=seconds)
 
     def player_clock_jump(self, player: str, *, seconds: float) -> None:
         """The clock of the player's machine is set forward."""
@@ -251,18 +303,11 @@ class FaultyTable(Table):
 
     def player_forger(self, player: str, *, what: str, seconds: float) -> None:
         """Somebody without a good token tries to take the seat."""
-        token = self._wrong_token(player, what)
-        record = self.store.load(SESSION)
-        seats = () if record is None else record.seats
-        if any(
-            seat.token_digest == tokens.digest(token) for seat in seats if seat.player == player
-        ):
-            return  # it is not void yet
         forger = Forger(
             self.network.client(player, runtime=self.runtime.process()),
             session=SESSION,
             player=player,
-            token=token,
+            token=self._wrong_token(player, what),
             others=[one for one in self.players if one != player],
             seed=f"{self.seed}/forger/{self.runtime.now()}",
         )
@@ -270,17 +315,23 @@ class FaultyTable(Table):
         self.later(seconds, forger.stop)
 
     def _wrong_token(self, player: str, what: str) -> str:
-        match what:
-            case "void" if player in self._void_tokens:
-                return self._void_tokens[player]
-            case "another's":
-                return next(self._tokens[one] for one in self.players if one != player)
-            case _:
-                return "not-a-token-of-anybody"
+        void = self._void_tokens.get(player)
+        if what == "void" and void is not None and not self.opens(player, void):
+            return void
+        if what == "another's":
+            return next(self._tokens[one] for one in self.players if one != player)
+        return "not-a-token-of-anybody"
+
+    def opens(self, player: str, token: str) -> bool:
+        """Whether this token opens the player's seat, by what is stored."""
+        record = self.store.load(SESSION)
+        seats = () if record is None else record.seats
+        digest = tokens.digest(token)
+        return any(one.player == player and one.token_digest == digest for one in seats)
 
     def player_game_fails(self, player: str) -> None:
         """The game raises the next time that it is asked for its state."""
-        fails_once(self.present(player).game)
+        FailsOnce(self.present(player).client)
 
     def player_quirk(self, player: str, *, what: str) -> None:
         """The program tells what it knows of its surroundings."""
@@ -320,12 +371,10 @@ class FaultyTable(Table):
     def store_trouble(self, *, what: str, seconds: float) -> None:
         """The store fails in one of its ways."""
         self.store.trouble = Trouble(what)
-        self._lasting += 1
-        self.later(seconds, partial(self._store_is_well, self._lasting))
+        self._lasts("store", seconds, self._store_is_well)
 
-    def _store_is_well(self, number: int) -> None:
-        if number == self._lasting:
-            self.store.trouble = None
+    def _store_is_well(self) -> None:
+        self.store.trouble = None
 
 
 def _lose_channel(link: MemoryLink) -> None:

@@ -8,14 +8,14 @@ faults stop, and the game must be connected or ended, alike for all, within its 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from random import Random
 from traceback import format_exception
-from typing import Any
+from typing import Any, TypeAlias
 
-from attrs import define, frozen
+from attrs import define
 
 from reconnect.core.control import DIAL_TIMEOUT, REDIAL_MAX
 from reconnect.core.effects import SessionEffect
@@ -24,14 +24,16 @@ from reconnect.core.messages import Reason
 from reconnect.core.outlook import Play
 from reconnect.core.session import Session
 from reconnect.core.table import State
-from reconnect.policy import OnShortage
+from reconnect.policy import OnShortage, Topology
 from reconnect.telemetry.outages import Outages
 from reconnect.telemetry.recorder import Recorders
 from reconnect.testing.lockstep import DELAY, Lockstep, differing
+from reconnect.testing.simulation.course import OVER, LawBroken, law
 from reconnect.testing.simulation.faults import FAULTS, RARE
 from reconnect.testing.simulation.faulty import FaultyTable
-from reconnect.testing.simulation.laws import OVER, LawBroken, Laws, law
-from reconnect.testing.simulation.setting import Setting, drawn_setting
+from reconnect.testing.simulation.laws import Laws
+from reconnect.testing.simulation.outcome import Outcome, Step
+from reconnect.testing.simulation.setting import STEP, Setting, drawn_setting
 from reconnect.testing.table import SESSION
 from reconnect.testing.watch import watching
 
@@ -40,43 +42,28 @@ TAIL = 1.0  # s; how much later than its deadline a game may still be undecided
 DRAIN = 1.5  # s of play after the calm
 ENOUGH = 6.0  # s; an outage that has so long to go when the faults stop is survived
 MILLISECONDS = 5e-3
+STANDSTILL = 10.0  # s of play in which a game has to make a step
+CHECKED = "the check raised "
 
 
-@frozen
-class Step:
-    """One thing that was done to a table."""
+class StandsStill(AssertionError):
+    """Everybody may play, and a game of one's own makes no step.
 
-    at: float
-    do: str
-    arguments: dict[str, Any]
+    `frames` are those at which programs have stayed, by the programs' names.
+    """
 
-    def to_json(self) -> dict[str, Any]:
-        return {"at": self.at, "do": self.do, **self.arguments}
+    def __init__(self, frames: Mapping[str, int]) -> None:
+        self.frames = dict(frames)
+        stay = ", ".join(f"{name} stays at frame {frame}" for name, frame in frames.items())
+        super().__init__(
+            f"everybody may play, and for {STANDSTILL:g} s {stay}: a turn reads `notices()` and "
+            "`receive()`, steps while `client.playing`, waits for nobody but `client.players`, "
+            "and sets `client.frame` after each step; who is done calls `client.leave()`"
+        )
 
-    @classmethod
-    def from_json(cls, form: dict[str, Any]) -> Step:
-        arguments = {name: value for name, value in form.items() if name not in ("at", "do")}
-        return cls(form["at"], form["do"], arguments)
 
-
-@define
-class Outcome:
-    """What became of one game."""
-
-    setting: Setting
-    steps: list[Step]
-    calm_at: float
-    """When the faults stopped."""
-    cells: Counter[tuple[str, State]]
-    """In which state of the session each fault happened."""
-    violation: str | None = None
-    """The law that was broken; None is what we want."""
-    explanation: str = ""
-    events: int = 0
-    seconds: float = 0.0
-    """Virtual ones."""
-    reason: str | None = None
-    """Why the game ended; None if it was going on."""
+Check: TypeAlias = Callable[[FaultyTable], object]
+"""Raises where a game is not what it should be in the end."""
 
 
 @define(eq=False)
@@ -106,15 +93,28 @@ class _Recording:
 
 
 class Simulation:
-    """One game; `draw()` invents what happens, `replay(steps)` repeats it."""
+    """One game; `draw()` invents what happens, `replay(steps)` repeats it.
 
-    def __init__(self, setting: Setting, *, game: Callable[[str], Any] | None = None) -> None:
+    Where nothing else is wrong, `check` is given the table at the end, and may raise.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        game: Callable[[str], Any] | None = None,
+        check: Check | None = None,
+        step: float = STEP,
+    ) -> None:
         self.setting = setting
         self.telemetry = Outages()
+        self._own = game is not None
+        self._check = check
         recording = _Recording()
-        self.table = FaultyTable(setting, game=game, recorder=Recorders(recording, self.telemetry))
+        recorder = Recorders(recording, self.telemetry)
+        self.table = FaultyTable(setting, game=game, recorder=recorder, step=step)
         recording.laws = self.laws = Laws(self.table)
-        self.table.store.saved = self.laws.saved
+        self.table.store.saved = self.laws.course.saved
         self.laws.lossless = setting.weather.loss == 0.0
         self.steps: list[Step] = []
         self.cells: Counter[tuple[str, State]] = Counter()
@@ -145,21 +145,25 @@ class Simulation:
         return self._played(course)
 
     def _played(self, course: Callable[[], None]) -> Outcome:
-        violation, explanation = None, ""
         try:
             with watching(self.laws):
                 for player in self.setting.players:
                     if player not in self.setting.late:
                         self.table.start(player)
                 course()
+                self._compare_games()
                 self.calm_at = self.table.runtime.now()
                 self._calm_down()
                 self._look_back()
         except Exception as broken:
             self.laws.failed(broken)
-            explanation = f"{self.table.explain()}\n{''.join(format_exception(broken))}"
-        if (failure := self.laws.failure) is not None:
-            violation = f"{type(failure).__name__}: {failure}"
+        failure, whose = self.laws.failure, ""
+        if failure is None:
+            failure, whose = self._checked(), CHECKED
+        violation, explanation = None, ""
+        if failure is not None:
+            violation = f"{whose}{type(failure).__name__}: {failure}"
+            explanation = f"{self.table.explain()}\n{''.join(format_exception(failure))}"
         return Outcome(
             self.setting,
             self.steps,
@@ -170,7 +174,17 @@ class Simulation:
             self.laws.events,
             self.table.runtime.now(),
             self.table.session.reason,
+            self.table.step,
         )
+
+    def _checked(self) -> Exception | None:
+        """What the check raises."""
+        try:
+            if self._check is not None:
+                self._check(self.table)
+        except Exception as error:
+            return error
+        return None
 
     # -- anything may fail -------------------------------------------------------------------------
 
@@ -224,7 +238,7 @@ class Simulation:
     def _calm_down(self) -> None:
         table, policy = self.table, self.setting.policy
         runtime = table.runtime
-        self.laws.faults += len(table.vacant())
+        self.laws.faults += len(table.vacant()) + bool(self.setting.doomed)
         table.heal()
         # so long may it take until what was done before is noticed
         awake_at = max(runtime.now(), table.awake_at)
@@ -284,6 +298,8 @@ class Simulation:
         session, policy = self.laws.session, self.setting.policy
         if session is None or session.state is State.ENDED or self.table.intruded:
             return False
+        if self.setting.doomed:
+            return False
         if any(step.do in ("game raises", "leave") for step in self.steps):
             return False
         left = inf if session.ends_at is None else session.ends_at - self.table.server.now()
@@ -312,6 +328,7 @@ class Simulation:
     def _look_back(self) -> None:
         self._check_outcome()
         self._check_games()
+        self._check_steps()
 
     def _check_outcome(self) -> None:
         """One outcome, the same for coordinator, clients, store and telemetry; exact pauses."""
@@ -332,10 +349,11 @@ class Simulation:
             law(same, f"R6: telemetry says {lasted:.3f} s, the record {session.paused_total:.3f}")
 
     def _compare_games(self) -> list[Lockstep]:
-        """All members are in one game; who is none any more may not have been told yet."""
+        """All members are in one game; whom it is without may not have been told yet."""
         members = self.table.session.players
-        living = [one.game for one in self.table.living() if one.player in members]
-        games = [game for game in living if isinstance(game, Lockstep)]
+        living = [one for one in self.table.living() if one.player in members]
+        seated = [one.game for one in living if not self.laws.is_superseded(one)]
+        games = [game for game in seated if isinstance(game, Lockstep)]
         if (wrong := differing(games)) is not None:
             raise LawBroken(f"the games: {wrong}")
         return games
@@ -352,3 +370,26 @@ class Simulation:
             for other in games:
                 said, heard = one.sent.get(other.me, 0), other.heard.get(one.program)
                 law(heard is None or said - heard <= 2 * DELAY + 2, "a message was lost")
+
+    def _check_steps(self) -> None:
+        """A game of one's own gets on too; where the server is the game, programs make no steps."""
+        if not self._own or self.setting.policy.topology is Topology.SERVER:
+            return
+        begun = self._frames()
+
+        def standing() -> dict[str, int]:
+            frames = self._frames().items()
+            return {name: frame for name, frame in frames if frame <= begun.get(name, -1)}
+
+        def settled() -> bool:
+            return self.table.state is not State.CONNECTED or not standing()
+
+        moved = self.table.runtime.run_until(settled, STANDSTILL)
+        if not moved and self.decided():
+            raise StandsStill(standing())
+
+    def _frames(self) -> dict[str, int]:
+        """How far the programs of all members are."""
+        members = self.table.session.players
+        living = [one for one in self.table.living() if one.player in members]
+        return {one.name: one.client.frame for one in living}

@@ -9,54 +9,49 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from math import inf
 from typing import Any
 
 import attrs
 from attrs import define, frozen
 
 from reconnect.core.effects import (
+    AbandonAttempt,
+    CloseLink,
+    Dial,
+    HangUp,
     Inform,
     PeerEffect,
-    Save,
     SendReport,
     SessionEffect,
     Tell,
 )
-from reconnect.core.events import FrameReached, PeerEvent, ReportArrived, SessionEvent, ViewArrived
-from reconnect.core.member import Member
-from reconnect.core.messages import FINAL_ERRORS, Phase, Reason
-from reconnect.core.notices import (
-    Connected,
-    Ended,
-    Paused,
-    PlayerDropped,
-    Reconnecting,
-    Resumed,
-    SessionNotice,
+from reconnect.core.events import (
+    Consulted,
+    FrameReached,
+    PeerEvent,
+    ReportArrived,
+    SessionEvent,
+    ViewArrived,
 )
+from reconnect.core.member import Member
+from reconnect.core.messages import FINAL_ERRORS, ErrorCode, Phase, Reason
+from reconnect.core.notices import PlayerDropped, SessionNotice
 from reconnect.core.outlook import Play
 from reconnect.core.peer import Peer
 from reconnect.core.record import Record
+from reconnect.core.resync import Ask, Consult
 from reconnect.core.session import Session
-from reconnect.core.table import COORDINATOR_MOVES, INITIAL, NEXT, State, Trigger
+from reconnect.core.table import NEXT, State, Trigger
 from reconnect.policy import Topology
 from reconnect.testing.lockstep import Lockstep
+from reconnect.testing.simulation.course import MOVES, Course, LawBroken, law
 from reconnect.testing.simulation.faulty import FaultyTable
 from reconnect.testing.table import SESSION, Program
 from reconnect.testing.watch import Watch
 
-MOVES: dict[type[Any], Trigger] = {
-    Paused: Trigger.PAUSE,
-    Reconnecting: Trigger.RECOVER,
-    Resumed: Trigger.RESUME,
-    Connected: Trigger.CONNECT,
-    Ended: Trigger.END,
-}
 PLAYS = (Play.ARMED, Play.PLAYING)
-WAITING = (State.PAUSED, State.RECONNECTING, State.RESUMED)
+SAID_TO_NOBODY = (HangUp, CloseLink, AbandonAttempt, Inform)
 GOING = (State.RESUMED, State.CONNECTED, State.ENDED)
-OVER = (State.CONNECTED, State.ENDED)
 OWN_REASONS = {
     Reason.SUPERSEDED,
     Reason.DROPPED,
@@ -68,36 +63,6 @@ OWN_REASONS = {
     *map(str, FINAL_ERRORS),
 }
 """Why one client alone may have ended."""
-READING = 0.05  # s that a record may be on its way from the store while another is written
-DIGIT = 1e-4  # s; sums of durations differ in their last digits
-
-
-class LawBroken(AssertionError):
-    """An invariant does not hold: the sentence names it."""
-
-
-def law(holds: object, sentence: str) -> None:
-    """Raise `LawBroken` unless it holds."""
-    if not holds:
-        raise LawBroken(sentence)
-
-
-@frozen
-class Account:
-    """What the pauses of the session have been, as seen from outside."""
-
-    opened_at: float | None = None
-    ends_at: float | None = None
-    total: float = 0.0
-    outages: int = 0
-
-
-@frozen
-class Told:
-    """Where the coordinator was when it ordered a save."""
-
-    account: Account
-    state: State
 
 
 @frozen
@@ -134,24 +99,20 @@ class Laws(Watch):
     """
 
     table: FaultyTable
+    course: Course = attrs.Factory(lambda laws: Course(laws.table), takes_self=True)
     faults: int = 0
     lossless: bool = True
     failure: Exception | None = None
     """The first law that was broken, or bug that was met; shells survive both."""
     events: int = 0
     moves: defaultdict[tuple[str, State, Trigger], int] = attrs.Factory(lambda: defaultdict(int))
-    account: Account = Account()
-    state: State = INITIAL
     promised: defaultdict[str, set[int]] = attrs.Factory(lambda: defaultdict(set))
     played: defaultdict[str, set[int]] = attrs.Factory(lambda: defaultdict(set))
     holders: dict[tuple[str, int], Program] = attrs.Factory(dict)
     """Who has spoken as which generation of a player."""
+    have_the_game: set[str] = attrs.Factory(set)
+    """Who has played, or has been given the game of one that has."""
     _programs: dict[int, Program] = attrs.Factory(dict)
-    _ordered: dict[int, tuple[Record, Told]] = attrs.Factory(dict)
-    _stored: dict[int, Told] = attrs.Factory(dict)
-    """By the version of the record; the store may be read while it is written."""
-    _latest: tuple[int, float] = (0, -inf)
-    """The version that was saved last, and when."""
     _before: Before | None = None
     _whole: Any = None
 
@@ -171,8 +132,12 @@ class Laws(Watch):
         if program is None or before is None:
             return  # is being made
         self._check_moves(peer, before, effects)
+        if isinstance(event, Consulted) and event.ask is Ask.RESTORE:
+            self.have_the_game.add(program.name)
         for effect in effects:
-            if isinstance(effect, SendReport) and effect.report.gen > 0:
+            if isinstance(effect, Consult) and effect.ask is Ask.SNAPSHOT:
+                law(program.name in self.have_the_game, "a snapshot of a game that is not there")
+            elif isinstance(effect, SendReport) and effect.report.gen > 0:
                 holder = self.holders.setdefault((peer.player, effect.report.gen), program)
                 law(holder is program, "I7: two programs speak as one generation")
                 if effect.report.phase in (Phase.HALTED, Phase.READY):
@@ -191,12 +156,14 @@ class Laws(Watch):
             self._check_ended(peer, effects)
         if before.play is Play.HALTED and peer.play in PLAYS:
             law(all(link.ready for link in peer.links.values()), "I10: armed without being ready")
+            self._check_game(program)
         if peer.play is Play.PLAYING:
             self.played[program.name].add(peer.epoch)
+            self.have_the_game.add(program.name)
         if isinstance(event, FrameReached) and not peer.resync._restoring:
             self._check_step(program)
-        if before.play is not Play.ENDED and peer.reason == Reason.SUPERSEDED:
-            law(self._has_successor(program), "I7: superseded by nobody who is there")
+        if before.play is not Play.ENDED and peer.ended:
+            self._check_goodbye(program)
         if peer.ended and peer.reason not in OWN_REASONS:
             stored = self.stored
             law(stored.state is State.ENDED, "I6: only the coordinator ends the game")
@@ -215,6 +182,16 @@ class Laws(Watch):
                 state = NEXT[state, trigger]
         law(state is peer.state, "a client is not where it says it is")
 
+    def _check_game(self, program: Program) -> None:
+        peer = program.client._peer
+        if program.name in self.have_the_game:
+            return
+        assert peer.view is not None
+        for one in peer.needed(peer.view):
+            other = self.holders.get((one.id, one.gen))
+            begun = other is not None and any(e < peer.epoch for e in self.played[other.name])
+            law(not begun, "armed without the game that others have")
+
     def _check_step(self, program: Program) -> None:
         """The built-in game has taken a step, whatever its client believes of its lease.
 
@@ -225,17 +202,36 @@ class Laws(Watch):
             halted = session.state is State.RECONNECTING and program.alive
             law(not halted, "I2: reconnecting, and one takes a step")
 
-    def _has_successor(self, program: Program) -> bool:
+    def _check_goodbye(self, program: Program) -> None:
+        """What sends one client away for good has happened, and is durable."""
+        player, reason = program.player, program.client._peer.reason
+        if reason == Reason.SUPERSEDED:
+            known = player in self.table.intruded or self.is_superseded(program)
+            law(known, "I7: superseded by nobody who is there")
+        elif reason == Reason.DROPPED:
+            law(player not in self.stored.players, "W: dropped, and a member by the record")
+        elif reason == ErrorCode.BAD_TOKEN:
+            void = not self.table.opens(player, program.token)
+            law(void, "W: a token is called void, and opens the seat by the record")
+        elif reason == ErrorCode.UNKNOWN_SESSION:
+            record = self.table.store.load(SESSION)
+            over = record is None or record.state is State.ENDED  # and may be forgotten
+            law(over, "W: a session that goes on is called unknown")
+
+    def is_superseded(self, program: Program) -> bool:
         """Whether another program has spoken as a newer generation of this player."""
         player, gen = program.player, program.client._peer.gen
         newer = [one for (who, spoke), one in self.holders.items() if who == player and spoke > gen]
-        return player in self.table.intruded or any(one is not program for one in newer)
+        return any(one is not program for one in newer)
 
     def _check_ended(self, peer: Peer, effects: Sequence[PeerEffect]) -> None:
         law(peer.play is Play.ENDED, "I1: ended is terminal")
         for effect in effects:
             if isinstance(effect, SendReport):
                 law(effect.report.phase is Phase.LEFT, "I1: an ended client reports")
+            if not isinstance(effect, SAID_TO_NOBODY):
+                goodbye = peer.leaving and isinstance(effect, SendReport | Dial)
+                law(goodbye, "I1: an ended client says more than goodbye")
 
     def _check_links(self, peer: Peer, now: float) -> None:
         policy, view = peer.policy, peer.view
@@ -268,35 +264,26 @@ class Laws(Watch):
             if isinstance(effect, Tell) and type(effect.notice) in MOVES:
                 self._moved(session, MOVES[type(effect.notice)], now)
             elif isinstance(effect, Tell) and _goes_on(effect.notice):
-                self.account = attrs.evolve(self.account, ends_at=None)
-        law(self.state is session.state, "the session is not where it says it is")
-        self._check_deadline_and_account(session)
-        if effects and isinstance(effects[0], Save):
-            record = effects[0].record
-            self._ordered[id(record)] = record, Told(self.account, self.state)
+                self.course.goes_on()
+        self.course.check(session)
+        if self.lossless:
+            law(session.outages <= self.faults, "I8: more outages than faults")
+        self.course.ordered(session, effects, now)
         self._hold(self.table.programs, session)
 
     def _moved(self, session: Session, trigger: Trigger, now: float) -> None:
-        source = self.state
-        law((source, trigger) in COORDINATOR_MOVES, f"no move: {trigger} in {source}")
+        source = self.course.moved(trigger, now)
         self.moves["coordinator", source, trigger] += 1
-        self.state = NEXT[source, trigger]
         epoch = session.epoch
-        if self.state is State.RESUMED:
+        if self.course.state is State.RESUMED:
             law(all(one.conn is not None for one in session.in_game), "resumed, and one is away")
             for one in map(self._holder, session.in_game):
                 said = one is None or epoch in self.promised[one.name]
                 law(said, "I11: resumed without a promise")
-        elif self.state is State.CONNECTED:
+        elif self.course.state is State.CONNECTED:
             for one in map(self._holder, session.in_game):
                 began = one is None or epoch in self.played[one.name]
                 law(began, "I12: connected, not all started")
-        account = self.account
-        if source is State.CONNECTED and self.state is State.PAUSED:
-            self.account = Account(now, None, account.total, account.outages + 1)
-        elif self.state in OVER and account.opened_at is not None:
-            total = account.total + now - account.opened_at
-            self.account = Account(None, None, total, account.outages)
 
     def _holder(self, member: Member) -> Program | None:
         """Whose word the session takes for this member's; None where it is an intruder's."""
@@ -304,54 +291,22 @@ class Laws(Watch):
         law(holder or member.player in self.table.intruded, "I11: a seat that nobody has taken")
         return holder
 
-    def _check_deadline_and_account(self, session: Session) -> None:
-        if self.account.opened_at is not None:
-            ends_at = self.account.ends_at or session.ends_at
-            law(session.ends_at == ends_at, "I5d: the deadline of an outage was put off")
-            self.account = attrs.evolve(self.account, ends_at=ends_at)
-        if session.state in WAITING:
-            pending = session.ends_at is not None or session.policy.start_timeout is None
-            law(pending, "D: all wait, and no deadline is pending")
-        else:
-            law(session.ends_at is None, "D: a deadline is pending, and nothing waits")
-        exact = abs(session.paused_total - self.account.total) < DIGIT
-        law(exact, "P: the pauses do not add up")
-        law(session.outages == self.account.outages, "I8: one outage is one record")
-        if self.lossless:
-            law(session.outages <= self.faults, "I8: more outages than faults")
-
-    # -- the store and the server's lives ----------------------------------------------------------
-
     @property
     def stored(self) -> Record:
         """What is durable."""
         record = self.table.store.load(SESSION)
         return self.table.session._record if record is None else record
 
-    def saved(self, record: Record) -> None:
-        """The store has it; called by the store."""
-        if id(record) in self._ordered:
-            self._stored[record.version] = self._ordered[id(record)][1]
-            self._latest = record.version, self.table.runtime.now()
-
     def loaded(self, session: Session, now: float) -> None:
-        """A session was read from the store, by the next server or after a failure."""
-        latest, saved_at = self._latest
-        read = session.version == latest or self.table.runtime.now() < saved_at + READING
-        law(read, "an older record was loaded than was saved")
-        told = self._stored.get(session.version, Told(Account(), INITIAL))
-        self.account, self.state = told.account, told.state
-        law(session.state is self.state, "another session was loaded than was saved")
-        if self.account.opened_at is not None:
-            # what the wall clock says now is what is known of the time before
-            law(
-                session.outage_started_at is not None and session.outage_started_at <= now,
-                "P: the outage began later than now",
-            )
-            self.account = attrs.evolve(
-                self.account, opened_at=session.outage_started_at, ends_at=session.ends_at
-            )
-        self._hold(self.table.programs, session)
+        """A session was read from the store, by the next server or after a failure.
+
+        Who tells of it is a recorder, whose failures harm nobody.
+        """
+        try:
+            self.course.loaded(session, now)
+            self._hold(self.table.programs, session)
+        except LawBroken as broken:
+            self.failed(broken)
 
     # -- what holds at every instant ---------------------------------------------------------------
 

@@ -132,12 +132,16 @@ def _acknowledges_what_is_missing(real: Any, self: Incoming, piece: Piece, now: 
 # -- resync ----------------------------------------------------------------------------------------
 
 
-def _does_not_wait_for_the_merge(_real: Any, self: Resync, needed: Any) -> bool:
-    return self._settled(needed)
+def _does_not_wait_for_the_merge(_real: Any, self: Resync, *where: Any) -> bool:
+    return self._settled(*where)
 
 
-def _needs_no_state(_real: Any, _self: Resync, _needed: Any) -> bool:
+def _needs_no_state(_real: Any, _self: Resync, *_where: Any) -> bool:
     return True
+
+
+def _knows_at_once(_real: Any, self: Resync, *_where: Any) -> bool:
+    return not self._restoring
 
 
 def _takes_any_epoch(real: Any, self: Resync, peer: str, message: bytes) -> Any:
@@ -292,6 +296,13 @@ LINK_BUGS = (
         "A new program begins with the game of the others.",
         "It begins from nothing, in the middle of theirs.",
         (Swap(Resync, "_settled", _needs_no_state),),
+        shows=_has_streams,
+    ),
+    Bug(
+        "resync-arbiter",
+        "That nobody has a game is said by one who has asked everybody.",
+        "A program begins anew, and the one that told it so is given the game by a third.",
+        (Swap(Resync, "_knows", _knows_at_once),),
         shows=_has_streams,
     ),
     Bug(

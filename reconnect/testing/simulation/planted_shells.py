@@ -177,6 +177,12 @@ def _voids_nothing(real: Any, token: object, digest: str | None) -> bool:
     return bool(real(token, digest)) or (older is not None and _voids_nothing(real, token, older))
 
 
+def _knows_only_what_is_in_memory(real: Any, self: Mailbox, player: str) -> Any:
+    if self.session is None or player not in self.session.members:
+        return real(self, player)
+    return {self.session.members[player].token_digest}
+
+
 # -- telemetry -------------------------------------------------------------------------------------
 
 
@@ -327,6 +333,12 @@ SHELL_BUGS = (
             Swap(Session, "handle", _remembers_tokens),
             Swap(tokens, "matches", _voids_nothing),
         ),
+    ),
+    Bug(
+        "token-early",
+        "A token opens its seat until a newer one is stored.",
+        "It is called void while the newer one is being saved, and may be lost.",
+        (Swap(Mailbox, "digests", _knows_only_what_is_in_memory),),
     ),
     Bug(
         "outage-twice",

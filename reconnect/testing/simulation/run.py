@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,45 +11,69 @@ from attrs import evolve
 
 from reconnect.policy import Topology
 from reconnect.testing.options import names_of
-from reconnect.testing.simulation.faulty import FaultyTable
-from reconnect.testing.simulation.game import Outcome, Simulation
-from reconnect.testing.simulation.setting import Setting, drawn_setting
+from reconnect.testing.simulation.game import Check, Simulation
+from reconnect.testing.simulation.outcome import Outcome
+from reconnect.testing.simulation.setting import STEP, Setting, drawn_doom, drawn_setting
 from reconnect.testing.simulation.story import Story, shortened
 
 
 def simulate(
     game: Callable[[str], Any] | None = None,
     *,
-    seeds: Iterable[int] = range(100),
-    check: Callable[[FaultyTable], object] | None = None,
+    seeds: Iterable[int] | int = 100,
+    check: Check | None = None,
     players: Sequence[str] | int | None = None,
     topology: Topology | str | None = None,
+    step: float = STEP,
     keep: Path | str | None = None,
 ) -> list[Outcome]:
     """Play one game of each seed, in which anything may fail; `AssertionError` at a violation.
 
     `game(player)` makes a program's game; `check(table)` says, when the faults are over, whether
-    it is still one game. Players and topology are drawn where they are not given; but a game of
+    it is still one game, and raises if it is not. `seeds` are those that are given, or the first
+    so many, from 0 on. Players and topology are drawn where they are not given; but a game of
     your own, whose programs send to each other, is not played where the server is the game,
-    unless you say so. In the folder `keep` the story of a game that broke a law is written down,
-    as short as it can be told.
+    unless you say so. `step` is how many seconds lie between two turns of a program. In the
+    folder `keep` the story of a game that went wrong is written down, as short as it can be told,
+    and the error is about that.
+
+    Raises `TypeError` for what are no seeds, no players or no game, `ValueError` where there is
+    nothing to play.
     """
     outcomes = []
-    for seed in seeds:
+    for seed in _seeds(seeds):
         setting = _wanted(drawn_setting(seed), players, topology, own=game is not None)
-        simulation = Simulation(setting, game=game)
-        outcome = simulation.draw()
+        outcome = Simulation(setting, game=game, check=check, step=step).draw()
         outcomes.append(outcome)
         if outcome.violation is not None:
-            where = "" if keep is None else f"\nthe story is in {_kept(outcome, game, Path(keep))}"
+            where = ""
+            if keep is not None:
+                outcome, where = _kept(outcome, game, check, Path(keep))
             raise AssertionError(f"seed {seed}: {outcome.violation}{where}\n{outcome.explanation}")
-        if check is not None:
-            try:
-                check(simulation.table)
-            except Exception as error:
-                error.add_note(f"in the game of seed {seed}:\n{simulation.table.explain()}")
-                raise
+    if not outcomes:
+        raise ValueError("there are no seeds, and so nothing was played")
     return outcomes
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """What many games came to, in a line."""
+    ends = Counter(str(one.reason) for one in outcomes if one.reason is not None)
+    each = ", ".join(f"{count} {reason}" for reason, count in ends.most_common())
+    return (
+        f"{len(outcomes)} games, {sum(one.seconds for one in outcomes) / 60:.0f} minutes of play, "
+        f"{sum(sum(one.cells.values()) for one in outcomes)} faults: "
+        f"{len(outcomes) - ends.total()} went on, {ends.total()} ended{f' ({each})' * bool(ends)}"
+    )
+
+
+def _seeds(wanted: Any) -> Iterable[int]:
+    if isinstance(wanted, bool | str) or not isinstance(wanted, int | Iterable):
+        raise TypeError(f"seeds is {wanted!r}; give some, as in range(20), or how many")
+    if not isinstance(wanted, int):
+        return wanted
+    if wanted < 1:
+        raise ValueError(f"seeds is {wanted}; at least one game has to be played")
+    return range(wanted)
 
 
 def _wanted(
@@ -60,6 +85,8 @@ def _wanted(
 ) -> Setting:
     if players is not None:
         names = names_of(players)
+        if len(names) < 2:
+            raise ValueError(f"players is {players!r}; two or more play")
         late = [
             name for name, old in zip(names, setting.players, strict=False) if old in setting.late
         ]
@@ -68,12 +95,23 @@ def _wanted(
         topology = Topology.MESH
     if topology is not None:
         setting = evolve(setting, policy=evolve(setting.policy, topology=topology))
-    return setting
+    return evolve(setting, doomed=drawn_doom(setting.seed, setting.players, setting.policy))
 
 
-def _kept(outcome: Outcome, game: Callable[[str], Any] | None, folder: Path) -> Path:
-    """Where the story is."""
+def _kept(
+    outcome: Outcome, game: Callable[[str], Any] | None, check: Check | None, folder: Path
+) -> tuple[Outcome, str]:
+    """What comes of the story when it is told again, and where it is."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"seed-{outcome.setting.seed}.jsonl"
-    shortened(Story.of(outcome), game=game).write(path)
-    return path
+    story = shortened(Story.of(outcome), game=game, check=check)
+    told = story.told(game=game, check=check)
+    where = f"\nthe story is in {path}"
+    if told.violation is None:
+        story.write(path)
+        return outcome, (
+            f"{where}, but told again it goes well: something in the game or in the check is not "
+            "the same each time (chance without a seed, a variable that outlives a game)"
+        )
+    evolve(story, broken=told.violation).write(path)
+    return told, where

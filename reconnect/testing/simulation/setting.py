@@ -9,7 +9,7 @@ import attrs
 from attrs import frozen
 
 from reconnect.core.policy_wire import policy_from_wire, policy_to_wire
-from reconnect.policy import Policy
+from reconnect.policy import Policy, Topology
 from reconnect.testing.network import Weather
 
 PLAYERS = ("ann", "ben", "cas", "dee", "eve")
@@ -26,6 +26,8 @@ class Setting:
     weather: Weather
     late: tuple[str, ...] = ()
     """Players who come late, or not at all by themselves."""
+    doomed: tuple[str, ...] = ()
+    """Two players whose path stays cut when everything else is well again; or nobody."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -34,6 +36,7 @@ class Setting:
             "policy": policy_to_wire(self.policy),
             "weather": attrs.asdict(self.weather),
             "late": list(self.late),
+            "doomed": list(self.doomed),
         }
 
     @classmethod
@@ -44,6 +47,7 @@ class Setting:
             policy_from_wire(form["policy"]),
             Weather(**form["weather"]),
             tuple(form["late"]),
+            tuple(form["doomed"]),
         )
 
 
@@ -51,13 +55,27 @@ def drawn_setting(seed: int) -> Setting:
     """The same for the same seed."""
     random = Random(f"{seed}/setting")
     players = PLAYERS[: random.choices([2, 3, 4, 5], [60, 27, 9, 4])[0]]
+    policy = drawn_policy(random)
     return Setting(
         seed=seed,
         players=players,
-        policy=drawn_policy(random),
+        policy=policy,
         weather=drawn_weather(random),
         late=tuple(player for player in players if random.random() < 0.08),
+        doomed=drawn_doom(seed, players, policy),
     )
+
+
+def drawn_doom(seed: int, players: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
+    """Rarely anybody: without its deadlines such a game would wait for ever."""
+    random = Random(f"{seed}/doom")
+    spared = random.random() < 0.9
+    one, other = random.sample(players, 2)
+    if spared or policy.start_timeout is None or not policy.topology.peer_to_peer:
+        return ()
+    if policy.topology is Topology.STAR:
+        one, other = players[0], random.choice(players[1:])
+    return one, other
 
 
 def drawn_weather(random: Random) -> Weather:

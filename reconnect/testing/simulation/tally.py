@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any
 
 from attrs import define, field, frozen
@@ -86,9 +87,21 @@ def tallied(seeds: Sequence[int]) -> Tally:
 
 
 def workers(jobs: int) -> ProcessPoolExecutor:
-    """Processes to work in; an interrupt is for the one that waits for them."""
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=ignore)
+    """Processes to work in, which end with this one, even if it is killed."""
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    """In a worker: an interrupt is for the one that waits for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # in the middle of a game: nobody is there to hear of it
 
 
 def played(seeds: range, *, jobs: int) -> Iterator[Tally]:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from reconnect.core.record import Record
 from reconnect.errors import StoreError
+from reconnect.testing.server_process import ServerProcess
 from reconnect.testing.table import LastingStore
-from reconnect.testing.virtual import VirtualProcess
 
 T = TypeVar("T")
 
@@ -50,27 +50,27 @@ class UnreliableStore(LastingStore):
             raise StoreError("the answer was lost")
 
 
-class UnreliableServer(VirtualProcess):
+class UnreliableServer(ServerProcess):
     """A server's process whose store answers late, or not at all."""
 
     def __init__(
-        self, process: VirtualProcess, store: UnreliableStore, *, save_timeout: float
+        self, process: ServerProcess, store: UnreliableStore, *, save_timeout: float
     ) -> None:
-        super().__init__(process.outer, rate=process.rate, offset=process.offset)
+        super().__init__(process, delay=lambda: process.delay() + self._trouble())
         self._store = store
         self._save_timeout = save_timeout
 
-    def work(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+    def _trouble(self) -> float:
         match self._store.trouble:
             case Trouble.SLOW:
-                self.call_at(self.now() + SLOW, lambda: VirtualProcess.work(self, job, done))
+                return SLOW
             case Trouble.LATE:
-                late = self.now() + self._save_timeout + TOO_LATE
-                self.call_at(late, lambda: VirtualProcess.work(self, job, done))
-            case Trouble.SILENT:
-                super().work(job, _nobody)
+                return self._save_timeout + TOO_LATE
             case _:
-                super().work(job, done)
+                return 0.0
+
+    def work(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        super().work(job, _nobody if self._store.trouble is Trouble.SILENT else done)
 
 
 def _ignore(_record: Record) -> None:

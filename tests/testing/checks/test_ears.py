@@ -53,6 +53,15 @@ def test_a_servers_word_out_of_turn(words, promise, blame):
     assert blame.all[0][0] == promise
 
 
+def test_a_name_that_finds_nothing_is_blamed(blame):
+    """A connection is the key of a dictionary."""
+    ears = ServerEars(blame, nullcontext())
+    ears.opened(("conn", 1))
+    assert blame.all == []
+    ears.opened(["conn", 2])
+    assert blame.all == [(promised.OPENED, "['conn', 2] is no name: it cannot be hashed")]
+
+
 def test_a_dial_in_order_is_not_blamed(blame):
     """Opened, messages, closed; or closed at once."""
     for words in (["opened", "received", "received", "closed"], ["closed"], ["opened"]):

@@ -54,6 +54,8 @@ WRONG = {
         ["begin", ("succeeded", "1"), ("received", b"x")],
         ends.PACKETS,
     ),
+    "hears what is no packet": (["begin", ("succeeded", "1"), ("received", None)], ends.PACKETS),
+    "says what is no word": (["begin", ("signal", "1", [], "")], ends.SAID),
     "says what is no signal": (["begin", ("signal", "1", "abort", "")], ends.SAID),
     "speaks after its end": (["close", ("ice", "closed")], ends.SILENT),
 }

@@ -8,7 +8,7 @@ from reconnect.runtimes import AsyncioRuntime
 from reconnect.signaling.memory import MemorySignaling
 from reconnect.testing.checks import runtime
 from reconnect.testing.checks.promise import BrokenPromise
-from reconnect.testing.checks.runtime import the_runtimes_keep_their_word
+from reconnect.testing.checks.runtime import keeps_its_word, the_runtimes_keep_their_word
 from reconnect.testing.checks.scene import Times, played
 
 
@@ -86,7 +86,38 @@ class Raises(AsyncioRuntime):
         super().work(job, lambda result: done(str(result)))
 
 
+class GivesNothingBack(AsyncioRuntime):
+    def call_at(self, when, callback):
+        super().call_at(when, callback)
+
+
+class GivesOnce(AsyncioRuntime):
+    """What is taken back cannot be taken back again."""
+
+    def call_at(self, when, callback):
+        cancels = [super().call_at(when, callback)]
+        return lambda: cancels.pop()()
+
+
+class KnowsNoTime(AsyncioRuntime):
+    def now(self):
+        return None
+
+
+class SetsNoTimers(AsyncioRuntime):
+    def call_at(self, when, callback):
+        raise NotImplementedError
+
+
+class DoesNotWork(AsyncioRuntime):
+    def work(self, job, done):
+        raise NotImplementedError
+
+
 BROKEN = {
+    GivesNothingBack: runtime.TAKEN_BACK,
+    GivesOnce: runtime.TAKEN_BACK,
+    DoesNotWork: runtime.WORKED,
     Early: runtime.CALLED_ONCE,
     Inside: runtime.CALLED_ONCE,
     Twice: runtime.CALLED_ONCE,
@@ -103,6 +134,26 @@ def test_a_broken_word_is_named(runtime, promise):
     """Whatever a runtime does wrong, the sentence of its port that it breaks is quoted."""
     with pytest.raises(BrokenPromise) as caught:
         checked(runtime)
+    assert caught.value.promise == promise, caught.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "promise"), [(KnowsNoTime, runtime.NEVER_BACK), (SetsNoTimers, runtime.CALLED_ONCE)]
+)
+def test_what_no_adapter_could_use_is_named_too(kind, promise):
+    """Where an adapter would fail before its runtime is asked for anything."""
+
+    @asynccontextmanager
+    async def setting():
+        signaling = MemorySignaling(AsyncioRuntime())
+        yield signaling, signaling.client
+        signaling.stop()
+
+    async def story(scene):
+        await keeps_its_word(scene, kind(), "server")
+
+    with pytest.raises(BrokenPromise) as caught:
+        played(setting, story, Times(patience=1.0, quiet=0.06))
     assert caught.value.promise == promise, caught.value
 
 

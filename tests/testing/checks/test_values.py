@@ -25,3 +25,9 @@ def test_what_is_equal_is_not_always_the_same():
     assert same({"a": 1, "b": [None]}, {"b": [None], "a": 1})
     for one, other in ((1, True), (1, 1.0), (0, False), ([], {})):
         assert not same({"a": one}, {"a": other})
+
+
+def test_what_is_no_json_is_nothing_that_was_sent():
+    """However it came."""
+    for wrong in (b"a", {1, 2}, {"a": object()}, {(1, 2): 3}):
+        assert not same(wrong, "a")

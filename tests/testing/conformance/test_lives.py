@@ -9,9 +9,10 @@ from reconnect.core import events as ev
 from reconnect.core.peer import Peer
 from reconnect.errors import LocalProtocolError
 from reconnect.testing.conformance.lives import LATE_MS, Recorder, retold
+from reconnect.testing.simulation import Simulation
+from reconnect.testing.simulation.digest import digest
 from reconnect.testing.vectors import History, check
 from reconnect.testing.watch import watching
-from tests.core.test_histories import told
 
 
 def recorded(simulate):
@@ -22,27 +23,29 @@ def recorded(simulate):
 
 
 @pytest.fixture(scope="module")
-def lives():
-    """Of some random histories of the simulated world."""
-    return recorded(lambda: [told(seed) for seed in range(4)])
+def games():
+    """Some random games, and the lives of their clients."""
+    games = [Simulation.of(seed) for seed in range(4)]
+    return games, recorded(lambda: [game.draw() for game in games])
 
 
-def test_a_watched_history_is_the_same_as_any_other():
+def test_a_watched_game_is_the_same_as_any_other():
     """A recorder changes nothing, not even chance."""
-    alone = told(3, digest=True).world.digest.hexdigest()
     watched = []
-    recorded(lambda: watched.append(told(3, digest=True).world.digest.hexdigest()))
-    assert watched == [alone]
+    recorded(lambda: watched.append(digest(3)))
+    assert watched == [digest(3)]
 
 
-def test_there_is_a_life_for_each_client(lives):
+def test_there_is_a_life_for_each_client(games):
     """With every event that its peer has handled."""
-    assert len(lives) == sum(len(told(seed).world.clients) for seed in range(4))
+    simulations, lives = games
+    assert len(lives) == sum(len(one.table.programs) for one in simulations)
     assert all(life.heard for life in lives)
 
 
-def test_a_life_that_is_retold_is_what_the_real_peer_does(lives):
+def test_a_life_that_is_retold_is_what_the_real_peer_does(games):
     """On a clock of milliseconds, with messages as they are on the wire; and most of it is kept."""
+    _, lives = games
     kept = 0
     for life in lives:
         steps = retold(life, most=50)

@@ -80,3 +80,80 @@ def test_a_users_game_is_played_too():
     assert isinstance(seen[0].games()["ann"], Lockstep)
     with pytest.raises(AssertionError, match="seed "):
         simulate(partial(game, kind=Lossy), seeds=range(20))
+
+
+class Steps:
+    """Steps when it may, from the first frame on."""
+
+    def __init__(self, me):
+        self.me = me
+
+    def turn(self):
+        self.client.notices()
+        self.client.receive()
+        if self.client.playing:
+            self.step()
+
+    def step(self):
+        self.client.frame += 1
+
+
+class NeverSteps(Steps):
+    def step(self):
+        """Waits for an input that nobody gives."""
+
+
+class StepsUntilSomebodyIsNew(Steps):
+    def step(self):
+        if self.client.epoch == 1:
+            super().step()
+
+
+class NeverReads(Steps):
+    def turn(self):
+        if self.client.playing:
+            self.step()
+
+
+class OneStays(Steps):
+    def step(self):
+        if self.me != "ben":
+            super().step()
+
+
+class GivesUp(NeverSteps):
+    def turn(self):
+        super().turn()
+        if self.client.playing:
+            self.client.leave()
+
+
+@pytest.mark.parametrize("game", [NeverSteps, NeverReads, StepsUntilSomebodyIsNew, OneStays])
+def test_a_game_of_ones_own_has_to_get_on(game):
+    """It is told who stays where, and what a game has to do."""
+    said = r"StandsStill: everybody may play, and for 10 s .*\d stays at frame \d+.*: a turn reads"
+    with pytest.raises(AssertionError, match=said):
+        simulate(game, seeds=20, players=2, topology="mesh")
+
+
+def test_a_game_that_gets_on_slowly_gets_on():
+    """A step in some seconds is enough."""
+
+    class Slow(Steps):
+        turns = 0
+
+        def step(self):
+            self.turns += 1
+            self.client.frame = self.turns // 30
+
+    assert any(one.reason is None for one in simulate(Slow, seeds=6))
+
+
+def test_who_is_done_leaves():
+    """A game that has ended has no steps to make."""
+    assert {one.reason for one in simulate(GivesUp, seeds=4, players=2)} <= {"player_left"}
+
+
+def test_where_the_server_is_the_game_programs_make_no_steps():
+    """The frame is the server's."""
+    simulate(NeverSteps, seeds=4, topology="server")

@@ -2,54 +2,19 @@
 
 import pytest
 
+from reconnect.core.events import TimePassed
 from reconnect.core.outlook import Play
-from reconnect.core.session import Session
 from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError
-from reconnect.policy import Policy
-from reconnect.testing.network import Weather
-from reconnect.testing.simulation.faulty import FaultyTable
-from reconnect.testing.simulation.laws import LawBroken, Laws, law, plays
-from reconnect.testing.simulation.setting import Setting
-from reconnect.testing.watch import watching
-
-
-@pytest.fixture
-def laws():
-    """Two players at a table, who play by the laws."""
-    table = FaultyTable(Setting(3, ("ann", "ben"), Policy(), Weather()))
-    laws = Laws(table)
-    table.store.saved = laws.saved
-    with watching(laws):
-        for player in table.players:
-            table.start(player)
-        table.until_playing()
-        assert laws.failure is None
-        yield laws
-
-
-def broken(laws: Laws) -> str:
-    """What the laws say within the next seconds."""
-    try:
-        laws.table.run(3.0)
-    except LawBroken as error:
-        return str(error)
-    return str(laws.failure)
-
-
-def peer(laws: Laws, player: str):
-    return laws.table.present(player).client._peer
-
-
-def session(laws: Laws) -> Session:
-    assert laws.session is not None
-    return laws.session
+from reconnect.testing.simulation.course import LawBroken
+from reconnect.testing.simulation.laws import plays
+from tests.testing.simulation.lawless import broken, peer, session
 
 
 def test_playing_on_while_the_session_recovers_is_against_the_law(laws):
     """I2."""
     session(laws).state = State.RECONNECTING
-    laws.state = State.RECONNECTING
+    laws.course.state = State.RECONNECTING
     session(laws).ends_at = laws.table.server.now() + 9
     session(laws).epoch += 1
     assert broken(laws).startswith("I2")
@@ -81,24 +46,6 @@ def test_an_ended_client_stays_ended(laws):
         type(ann)._after_the_end = original
 
 
-def test_the_pauses_add_up(laws):
-    """P."""
-    session(laws).paused_total += 0.01
-    assert broken(laws).startswith("P")
-
-
-def test_each_outage_is_counted_once(laws):
-    """I8."""
-    session(laws).outages += 1
-    assert broken(laws).startswith("I8")
-
-
-def test_no_deadline_is_pending_while_all_play(laws):
-    """D."""
-    session(laws).ends_at = laws.table.server.now() + 5
-    assert broken(laws).startswith("D")
-
-
 def test_a_lease_ends_before_its_bound(laws):
     """L."""
     session(laws).members["ben"].last_report_at -= 60.0
@@ -109,6 +56,24 @@ def test_more_outages_than_faults_are_against_the_law(laws):
     """I8, while every lost link is somebody's deed."""
     laws.table.cut("ann", "ben")
     assert broken(laws) == "I8: more outages than faults"
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("bad_token", "W: a token is called void, and opens the seat by the record"),
+        ("dropped", "W: dropped, and a member by the record"),
+        ("unknown_session", "W: a session that goes on is called unknown"),
+        ("superseded", "I7: superseded by nobody who is there"),
+    ],
+)
+def test_who_is_sent_away_for_good_is_told_the_truth(laws, reason, sentence):
+    """And the truth is stored before."""
+    ann = peer(laws, "ann")
+    laws.before_peer(ann, TimePassed(), 0.0)
+    ann.play, ann.reason = Play.ENDED, reason
+    with pytest.raises(LawBroken, match=sentence):
+        laws.after_peer(ann, TimePassed(), [], 0.0)
 
 
 def test_what_a_handler_raises_is_not_forgotten(laws):
@@ -129,10 +94,3 @@ def test_who_hangs_may_still_play_while_the_lease_lasts(laws):
     assert plays(ann)
     ann.process.kill()
     assert not plays(ann)
-
-
-def test_a_law_says_its_sentence():
-    """Nothing else does."""
-    law(True, "never said")
-    with pytest.raises(LawBroken, match="said"):
-        law(False, "said")

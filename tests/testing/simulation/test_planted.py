@@ -2,7 +2,7 @@ import pytest
 
 from reconnect.core.outlook import Outlook
 from reconnect.testing.simulation.bug import Bug, Swap
-from reconnect.testing.simulation.laws import LawBroken
+from reconnect.testing.simulation.course import LawBroken
 from reconnect.testing.simulation.planted import BUGS, SURVIVORS, hunt, tells_of
 from tests.testing.simulation.retold import FOLDER
 

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from reconnect.testing.lockstep import Lockstep
-from reconnect.testing.simulation import Story, simulate
+from reconnect.testing.simulation import Story, simulate, summary
 from reconnect.testing.simulation.setting import drawn_setting
 
 
@@ -89,16 +89,115 @@ def test_a_game_that_goes_wrong_is_kept_as_a_short_story(tmp_path):
     assert story.told(game=Counter).violation is None
 
 
-def test_what_a_check_raises_names_the_seed():
-    """As a note, with the reason for everything."""
+def test_what_a_check_raises_is_a_violation():
+    """With the seed, the exception, and why everybody is where they are."""
 
     def check(table):
         raise KeyError("mine")
 
-    with pytest.raises(KeyError) as raised:
+    with pytest.raises(AssertionError) as raised:
         simulate(Counter, seeds=[5], check=check)
-    (note,) = raised.value.__notes__
-    assert note.startswith("in the game of seed 5:\nsession: ")
+    said = str(raised.value)
+    assert said.startswith("seed 5: the check raised KeyError: 'mine'\nsession: ")
+    assert 'raise KeyError("mine")' in said
+
+
+def nobody_is_new(table):
+    names = [program.name for program in table.programs]
+    if len(names) > len(table.players):
+        raise LookupError(f"{len(names)} programs: {names}")
+
+
+def test_what_a_check_raises_is_kept_as_a_short_story(tmp_path):
+    """The check says which steps are needed; the error is about the story that was kept."""
+    with pytest.raises(AssertionError) as raised:
+        simulate(Counter, seeds=20, topology="mesh", players=2, check=nobody_is_new, keep=tmp_path)
+    (path,) = tmp_path.iterdir()
+    story = Story.read(path)
+    assert story.broken.startswith("the check raised LookupError: 3 programs: [")
+    assert len(story.steps) == 1
+    told = story.told(game=Counter, check=nobody_is_new)
+    assert told.violation == story.broken
+    assert story.told(game=Counter).violation is None
+    seed = told.setting.seed
+    assert str(raised.value) == (
+        f"seed {seed}: {told.violation}\nthe story is in {path}\n{told.explanation}"
+    )
+
+
+def test_where_a_story_goes_well_when_told_again_that_is_said(tmp_path):
+    """Then the error is about the game that was played, and says what makes a story useless."""
+    tables = []
+
+    def check(table):
+        tables.append(table)
+        if len(tables) == 1:
+            raise ValueError("the first one")
+
+    with pytest.raises(AssertionError) as raised:
+        simulate(seeds=[1], check=check, keep=tmp_path)
+    first, second, *_ = str(raised.value).splitlines()
+    assert first == "seed 1: the check raised ValueError: the first one"
+    assert second.startswith(f"the story is in {tmp_path / 'seed-1.jsonl'}, but told again it goes")
+
+
+def test_so_many_seeds_are_the_first_so_many():
+    """Like `range`."""
+    assert [one.setting.seed for one in simulate(seeds=2)] == [0, 1]
+    assert [one.setting.seed for one in simulate(seeds=iter([4, 2]))] == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"seeds": True}, TypeError, r"seeds is True; give some, as in range\(20\), or how many"),
+        ({"seeds": "12"}, TypeError, "seeds is '12'; give some"),
+        ({"seeds": 2.0}, TypeError, r"seeds is 2\.0; give some"),
+        ({"seeds": 0}, ValueError, "seeds is 0; at least one game has to be played"),
+        ({"seeds": -3}, ValueError, "seeds is -3; at least one game has to be played"),
+        ({"seeds": []}, ValueError, "there are no seeds, and so nothing was played"),
+        ({"seeds": 1, "players": 1}, ValueError, "players is 1; two or more play"),
+        ({"seeds": 1, "step": 0}, ValueError, "step is 0; say how many seconds"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(options, error, said):
+    """A test that plays nothing would prove nothing."""
+    with pytest.raises(error, match=said):
+        simulate(**options)
+
+
+def test_the_time_between_two_turns_can_be_given(tmp_path):
+    """A story that is kept is told with the same."""
+    steps = []
+
+    def check(table):
+        steps.append(table.step)
+        raise KeyError
+
+    (outcome,) = simulate(Counter, seeds=[0])
+    assert outcome.step == 0.2
+    with pytest.raises(AssertionError, match="the check raised KeyError"):
+        simulate(Counter, seeds=[0], step=0.05, check=check, keep=tmp_path)
+    assert len(steps) > 2
+    assert set(steps) == {0.05}
+    assert Story.read(tmp_path / "seed-0.jsonl").step == 0.05
+
+
+def test_what_many_games_came_to_is_a_line():
+    """How many, for how long, what was done to them, and how they ended."""
+    outcomes = simulate(seeds=12)
+    minutes = sum(one.seconds for one in outcomes) / 60
+    faults = sum(step.do != "cooperate" for one in outcomes for step in one.steps)
+    reasons = [str(one.reason) for one in outcomes if one.reason is not None]
+    often = max(reasons, key=reasons.count)
+    line = summary(outcomes)
+    assert line.startswith(
+        f"12 games, {minutes:.0f} minutes of play, {faults} faults: "
+        f"{12 - len(reasons)} went on, {len(reasons)} ended ({reasons.count(often)} {often}"
+    )
+    assert "\n" not in line
+    going = [one for one in outcomes if one.reason is None][:1]
+    assert summary(going).endswith(" faults: 1 went on, 0 ended")
 
 
 def test_a_check_is_made_at_the_table_of_each_game():

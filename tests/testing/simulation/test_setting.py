@@ -27,3 +27,14 @@ def test_all_there_is_is_drawn():
     assert len({(one.policy.on_deadline, one.policy.on_leave) for one in SETTINGS}) == 4
     assert {one.policy.start_timeout is None for one in SETTINGS} == {True, False}
     assert any(one.late for one in SETTINGS)
+
+
+def test_a_path_is_lost_for_ever_only_where_a_deadline_ends_the_game():
+    """Between two players who have a link; sometimes."""
+    doomed = [one for one in SETTINGS if one.doomed]
+    assert 3 < len(doomed) < len(SETTINGS) / 10
+    for one in doomed:
+        assert one.policy.topology.peer_to_peer
+        assert one.policy.start_timeout is not None
+        assert set(one.doomed) < set(one.players) or len(one.players) == 2
+        assert one.policy.topology is not Topology.STAR or one.players[0] in one.doomed

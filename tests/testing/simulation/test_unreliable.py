@@ -6,6 +6,7 @@ from reconnect.core.session import Session
 from reconnect.errors import StoreError
 from reconnect.policy import Policy
 from reconnect.stores.memory import MemoryStore
+from reconnect.testing.server_process import ServerProcess
 from reconnect.testing.simulation.unreliable import Trouble, UnreliableServer, UnreliableStore
 from reconnect.testing.virtual import VirtualRuntime
 
@@ -50,7 +51,8 @@ def test_without_trouble_it_is_a_store():
 def test_its_work_is_late_or_never_heard_of(trouble, done_by, heard_by):
     """Late is when a save has been given up."""
     runtime = VirtualRuntime(3)
-    server = UnreliableServer(runtime.process(), store_with(trouble), save_timeout=1.0)
+    process = ServerProcess(runtime.process(), delay=lambda: 0.0)
+    server = UnreliableServer(process, store_with(trouble), save_timeout=1.0)
     done, heard = [], []
     server.work(lambda: done.append(runtime.now()), lambda _: heard.append(runtime.now()))
     runtime.run(5.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from attrs import frozen
@@ -137,7 +137,7 @@ class ClientBefore:
 
 
 def client_rows(
-    before: ClientBefore, peer: Peer, event: ev.PeerEvent, effects: list[fx.PeerEffect]
+    before: ClientBefore, peer: Peer, event: ev.PeerEvent, effects: Sequence[fx.PeerEffect]
 ) -> Iterator[str]:
     """The rows of section 5 that `event` visited."""
     for row in _client_rows(before, peer, event, effects):
@@ -146,7 +146,7 @@ def client_rows(
 
 
 def _client_rows(
-    before: ClientBefore, peer: Peer, event: ev.PeerEvent, effects: list[fx.PeerEffect]
+    before: ClientBefore, peer: Peer, event: ev.PeerEvent, effects: Sequence[fx.PeerEffect]
 ) -> Iterator[str]:
     reports = [one.report for one in effects if isinstance(one, fx.SendReport)]
     if before.play is Play.ENDED:
@@ -284,7 +284,7 @@ def session_rows(
     before: SessionBefore,
     session: Session,
     event: ev.SessionEvent,
-    effects: list[fx.SessionEffect],
+    effects: Sequence[fx.SessionEffect],
     now: float,
 ) -> Iterator[str]:
     """The rows of section 3 that `event` visited."""
@@ -297,7 +297,7 @@ def _session_rows(
     before: SessionBefore,
     session: Session,
     event: ev.SessionEvent,
-    effects: list[fx.SessionEffect],
+    effects: Sequence[fx.SessionEffect],
     now: float,
 ) -> Iterator[str]:
     notices = [one.notice for one in effects if isinstance(one, fx.Tell)]
@@ -388,7 +388,7 @@ def _accepted_rows(before: SessionBefore, session: Session, report: Report) -> I
 
 
 def _time_rows(
-    before: SessionBefore, session: Session, effects: list[fx.SessionEffect], now: float
+    before: SessionBefore, session: Session, effects: Sequence[fx.SessionEffect], now: float
 ) -> Iterator[str]:
     notices = [one.notice for one in effects if isinstance(one, fx.Tell)]
     after = {one.conn for one in session.members.values()}
