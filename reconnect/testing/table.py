@@ -20,8 +20,6 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from attrs import define, field
-
 from reconnect.coordinator import Coordinator
 from reconnect.core.messages import Reason
 from reconnect.core.notices import SessionNotice
@@ -39,6 +37,7 @@ from reconnect.testing.options import (
     names_of,
     policy_of,
 )
+from reconnect.testing.program import Program
 from reconnect.testing.server_process import ServerProcess
 from reconnect.testing.virtual import VirtualProcess, VirtualRuntime
 from reconnect.testing.witness import Witness, said_so_far, what_is_wrong
@@ -57,37 +56,6 @@ class LastingStore(MemoryStore):
     """Outlives the servers of a table, and is used as a disk is."""
 
     blocking = True
-
-
-@define(eq=False)
-class Program:
-    """One life of a player's program."""
-
-    player: str
-    number: int
-    """From 1; the last one of a player is the present one."""
-    token: str = field(repr=False)
-    game: Any
-    process: VirtualProcess
-    client: Witness
-
-    @property
-    def name(self) -> str:
-        return f"{self.player}.{self.number}"
-
-    @property
-    def alive(self) -> bool:
-        return self.process.alive
-
-    @property
-    def hangs(self) -> bool:
-        """Whether it is stalled, or its machine asleep."""
-        return self.process.outer.now() < self.process.stalled_until
-
-    @property
-    def playing(self) -> bool:
-        """Whether it may take a step now. Who is gone or hangs is not even asked."""
-        return self.alive and not self.hangs and self.client.playing
 
 
 class Table:

@@ -18,11 +18,12 @@ from reconnect.errors import LocalProtocolError
 from reconnect.links.memory import MemoryLink
 from reconnect.ports import Cancel, Recorder
 from reconnect.testing.network import ANYBODY
+from reconnect.testing.program import Program
 from reconnect.testing.server_process import ServerProcess
 from reconnect.testing.simulation.intruder import Forger, Intruder
 from reconnect.testing.simulation.setting import STEP, Setting
 from reconnect.testing.simulation.unreliable import Trouble, UnreliableServer, UnreliableStore
-from reconnect.testing.table import SESSION, Program, Table
+from reconnect.testing.table import SESSION, Table
 
 
 class GameFails(Exception):

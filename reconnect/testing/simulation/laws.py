@@ -44,9 +44,10 @@ from reconnect.core.session import Session
 from reconnect.core.table import NEXT, State, Trigger
 from reconnect.policy import Topology
 from reconnect.testing.lockstep import Lockstep
+from reconnect.testing.program import Program
 from reconnect.testing.simulation.course import MOVES, Course, LawBroken, law
 from reconnect.testing.simulation.faulty import FaultyTable
-from reconnect.testing.table import SESSION, Program
+from reconnect.testing.table import SESSION
 from reconnect.testing.watch import Watch
 
 PLAYS = (Play.ARMED, Play.PLAYING)
