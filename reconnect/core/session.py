@@ -361,7 +361,7 @@ class Session(Standing):
         self._move(turn, Trigger.RESUME)
         policy = self.policy
         slowest = max(member.rtt for member in self.in_game) / 2 + LEAD
-        lead = policy.countdown + min(slowest, (policy.resume_timeout - policy.countdown) / 2)
+        lead = min(policy.countdown + slowest, self.longest_lead(policy))
         self.resumed_at = turn.now
         self.resume_at = turn.now + lead
         self.resume_frame = (

@@ -118,9 +118,14 @@ class Standing:
             paused_total=record.paused_total,
             resumed_at=now,
             resume_frame=record.resume_frame,
-            resume_at=_clamped(record.resume_at, offset, now, policy.resume_timeout),
+            resume_at=_clamped(record.resume_at, offset, now, cls.longest_lead(policy)),
             ended_at=None if record.ended_at is None else min(now, record.ended_at - offset),
         )
+
+    @staticmethod
+    def longest_lead(policy: Policy) -> float:
+        """How far ahead a start may be agreed: as much time is left to hear that all have begun."""
+        return (policy.countdown + policy.resume_timeout) / 2
 
     def first_save(self, *, now: float) -> Save:
         """The save that must be durable before anybody is answered."""

@@ -91,6 +91,20 @@ def test_a_restart_in_resumed_keeps_the_start_and_asks_who_plays():
     assert drama.state is CONNECTED
 
 
+def test_after_a_clock_that_jumped_back_the_start_is_near_enough_to_be_heard_of():
+    """No start is further ahead than one that is agreed: it is over when resumed times out."""
+    drama = Drama(countdown=3.0).play().pause().resume()
+    drama.restarts(clock_jumps=-3600.0)
+    drama.says("ben", READY)
+    resume = drama.view("ben").resume
+    assert resume is not None
+    policy = drama.policy
+    assert resume.start_in == pytest.approx((policy.countdown + policy.resume_timeout) / 2)
+    drama.wait(resume.start_in, "ann", "ben")
+    drama.all_say(PLAYING)
+    assert drama.state is CONNECTED
+
+
 def test_a_restart_in_resumed_runs_the_resume_timeout_anew():
     """Who armed and never comes back does not hold resumed for ever after a restart."""
     drama = Drama().play().pause().resume()

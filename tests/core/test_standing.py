@@ -204,9 +204,9 @@ def test_an_outage_never_begins_in_the_future():
     assert drama.session.outage_started_at == drama.now
 
 
-@pytest.mark.parametrize(("clock_jumps", "left"), [(0.0, 2.52), (-7200.0, 8.0), (7200.0, 0.0)])
+@pytest.mark.parametrize(("clock_jumps", "left"), [(0.0, 2.52), (-7200.0, 5.5), (7200.0, 0.0)])
 def test_the_start_instant_survives_a_restart_within_bounds(clock_jumps, left):
-    """A resumed session loaded again starts when agreed: not in the past, nor after the timeout."""
+    """A resumed session loaded again starts when agreed: neither in the past nor too late."""
     drama = Drama(countdown=3.0).play().pause().resume()
     drama.restarts(after=0.5, clock_jumps=clock_jumps)
     assert drama.session.resume_at is not None

@@ -261,8 +261,9 @@ class Simulation:
             decided_at = runtime.now()
             if not self.decided():
                 undecided_at = decided_at
-                resuming = table.state is State.RESUMED  # which has a timeout of its own
-                in_time = decided_at < limit + TAIL or over_at == inf or resuming
+                if table.state is State.RESUMED:  # which has a timeout of its own
+                    limit = max(limit, decided_at)
+                in_time = decided_at < limit + TAIL or over_at == inf
                 law(in_time, "R2: undecided after the deadline")
                 law(decided_at < longest, "I5d: undecided for ever")
         if hopeful:
