@@ -17,7 +17,7 @@ from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError
 from reconnect.testing.exhaustive import Explored
 from reconnect.testing.simulation.faults import CELLS
-from reconnect.testing.simulation.planted import BUGS, SURVIVORS
+from reconnect.testing.simulation.planted import BUGS, RARE, SURVIVORS
 from reconnect.testing.simulation.tally import Tally
 
 KEPT = "proof.json"
@@ -160,6 +160,7 @@ class Proof:
             "empty_cells": self.empty_cells,
             "planted_found": self.planted_found,
             "planted_missed": self.planted_missed,
+            "planted_rare": sorted(RARE),
             "planted_survive": sorted(SURVIVORS),
             "states": sum(one["states"] for one in searched),
             "dead_ends": sum(one["dead_ends"] for one in searched),
@@ -180,6 +181,7 @@ class Proof:
             yield f"| so that the share of such games is below, at 95 % | {self.bound:.2g} |"
         yield f"| faults that never happened in some state | {len(self.empty_cells)} |"
         yield f"| planted bugs that games found | {len(self.planted_found)} of {len(BUGS)} |"
+        yield f"| that only games made by hand bring out | {len(RARE)} |"
         yield f"| known to survive, because another rule stands in | {len(SURVIVORS)} |"
         yield f"| states in whole searches | {form['states']:,} |"
         yield f"| dead ends among them | {form['dead_ends']} |"
@@ -212,6 +214,7 @@ class Proof:
             missed = f"; missed: {', '.join(self.planted_missed)}" if self.planted_missed else ""
             yield (
                 f"{len(self.planted_found)} of {len(BUGS)} planted bugs found, "
+                f"{len(RARE)} that only games made by hand bring out, "
                 f"{len(SURVIVORS)} known to survive because another rule stands in{missed}"
             )
         if self.searched:

@@ -10,7 +10,7 @@ from reconnect.testing.exhaustive import search, tiny_policy
 from reconnect.testing.proof import Proof, code
 from reconnect.testing.simulation import Simulation, Story
 from reconnect.testing.simulation.faults import CELLS
-from reconnect.testing.simulation.planted import BUGS
+from reconnect.testing.simulation.planted import BUGS, RARE, SURVIVORS
 from reconnect.testing.simulation.tally import Tally, Violation
 
 
@@ -77,15 +77,19 @@ def test_what_was_missed_is_not_good():
 
 def test_what_is_known_to_survive_is_said():
     """Of all planted bugs some are found, and a number is not expected to be."""
-    expected = [name for name, bug in BUGS.items() if not bug.survives]
+    expected = [name for name, bug in BUGS.items() if not (bug.survives or bug.rare)]
     proof = Proof(first=7, planted_found=dict.fromkeys(expected, 3))
-    said, survive = f"{len(expected)} of {len(BUGS)}", len(BUGS) - len(expected)
+    said, rare, survive = f"{len(expected)} of {len(BUGS)}", len(RARE), len(SURVIVORS)
+    assert len(expected) + rare + survive == len(BUGS)
+    assert f"| that only games made by hand bring out | {rare} |" in proof.page()
     assert f"| planted bugs that games found | {said} |" in proof.page()
     assert f"| known to survive, because another rule stands in | {survive} |" in proof.page()
     assert list(proof.lines()) == [
-        f"{said} planted bugs found, {survive} known to survive because another rule stands in"
+        f"{said} planted bugs found, {rare} that only games made by hand bring out, "
+        f"{survive} known to survive because another rule stands in"
     ]
-    assert proof.to_json()["planted_survive"] == sorted(BUGS.keys() - set(expected))
+    assert proof.to_json()["planted_survive"] == sorted(SURVIVORS)
+    assert proof.to_json()["planted_rare"] == sorted(RARE)
 
 
 def test_it_is_kept_whole(tmp_path):

@@ -63,6 +63,8 @@ class Bug:
     swaps: tuple[Swap, ...]
     survives: str = ""
     """Which other rule seems to stand in for it, where no game has shown it yet; else empty."""
+    rare: bool = False
+    """Whether chance takes too long to bring it out, so that its story was made by hand."""
     shows: Callable[[Setting], bool] = _anywhere
     """In which settings it can make a difference at all."""
 

@@ -24,6 +24,8 @@ from reconnect.testing.simulation.story import Story, shortened
 
 BUGS: dict[str, Bug] = {bug.id: bug for bug in (*PROTOCOL_BUGS, *LINK_BUGS, *SHELL_BUGS)}
 """All of them, by id."""
+RARE = {bug.id for bug in BUGS.values() if bug.rare}
+"""Those that a hunt is spared; their stories were made by hand."""
 SURVIVORS = {bug.id for bug in BUGS.values() if bug.survives}
 """Those that no game has shown yet. It is a reason to look, not a proof that none can."""
 

@@ -263,6 +263,7 @@ PROTOCOL_BUGS = (
         "Only a report of this epoch is a promise.",
         "The session reconnects while a client is armed for the epoch before.",
         (Swap(Session, "_heed", _any_promise_counts),),
+        rare=True,
     ),
     Bug(
         "M5",
@@ -337,6 +338,7 @@ PROTOCOL_BUGS = (
         "A resume that does not come off is refused, and taken back.",
         "The session waits for ever for a client that is not ready any more.",
         (RESUME_TIMEOUT, REFUSE),
+        rare=True,
     ),
     Bug(
         "M17",
@@ -370,6 +372,7 @@ PROTOCOL_BUGS = (
         "A report that is older than the last one is ignored.",
         "A member takes back what it has said.",
         (Swap(Session, "_reported", _takes_any_number),),
+        rare=True,
     ),
     Bug(
         "probe",
@@ -396,6 +399,7 @@ PROTOCOL_BUGS = (
         "A fence that is up stays up, whatever the next client promises.",
         "The oldest of three clients plays on.",
         (Swap(Session, "_seat", _promise_drops_the_fence),),
+        rare=True,
     ),
     Bug(
         "away",

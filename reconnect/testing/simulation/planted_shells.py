@@ -266,6 +266,7 @@ SHELL_BUGS = (
         "What the application ordered is ordered again when its save has failed.",
         "A token that was handed out opens nothing.",
         (Swap(Mailbox, "_throw_away", _forgets_the_order),),
+        rare=True,
     ),
     Bug(
         "mailbox-timer",

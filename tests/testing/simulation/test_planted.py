@@ -3,7 +3,7 @@ import pytest
 from reconnect.core.outlook import Outlook
 from reconnect.testing.simulation.bug import Bug, Swap
 from reconnect.testing.simulation.course import LawBroken
-from reconnect.testing.simulation.planted import BUGS, SURVIVORS, hunt, tells_of
+from reconnect.testing.simulation.planted import BUGS, RARE, SURVIVORS, hunt, tells_of
 from tests.testing.simulation.retold import FOLDER
 
 
@@ -20,6 +20,12 @@ def test_every_bug_is_found_or_survives_for_a_reason():
     """The stories and the survivors are the whole bank."""
     found = {path.stem for path in FOLDER.glob("*.jsonl")}
     assert found == BUGS.keys() - SURVIVORS
+
+
+def test_what_is_rare_does_not_survive():
+    """Its story is replayed with those of all others."""
+    assert RARE
+    assert not RARE & SURVIVORS
 
 
 def test_the_bank_has_every_rule_of_the_protocol():
