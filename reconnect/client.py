@@ -273,7 +273,7 @@ class Client:
     def _bring_together(self) -> None:
         """Ask the application what the resync wants to know of its game."""
         while (asked := self._wiring.next_consult()) is not None:
-            which = asked.ask, asked.peer, asked.generation, asked.epoch
+            which = asked.ask, asked.peer, asked.round
             try:
                 answer = ask(self._resync, asked)
             except Exception as error:

@@ -124,14 +124,12 @@ class Wiring:
     def next_consult(self) -> Consult | None:
         """What the application is to be asked as soon as it has taken everything that came.
 
-        What an older client of a peer asked or answered says nothing of the newer one. Only a
-        snapshot is a whole game, whoever made it.
+        What was asked or answered in an older round says nothing in this one. Only a snapshot is a
+        whole game, whoever made it.
         """
         while self.consults:
             asked = self.consults.popleft()
-            link = self.peer.links.get(asked.peer)
-            is_current = link is not None and link.generation == asked.generation
-            if is_current or asked.ask is Ask.RESTORE:
+            if asked.round == self.peer.resync.round or asked.ask is Ask.RESTORE:
                 return asked
         return None
 

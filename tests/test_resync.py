@@ -222,13 +222,13 @@ def test_only_bytes_are_an_answer(wrong: Ask, monkeypatch: pytest.MonkeyPatch):
     board = Board()
     monkeypatch.setattr(board, wrong, lambda *_: "text")
     with pytest.raises(TypeError, match="gave str, not bytes"):
-        ask(board, Consult(wrong, "bob", 1, 1, b"[]"))
+        ask(board, Consult(wrong, "bob", 1, b"[]"))
 
 
 def test_a_snapshot_for_a_game_that_cannot_restore_is_refused():
     """The error says what is missing."""
     with pytest.raises(TypeError, match=r"no restore\(\)"):
-        ask(None, Consult(Ask.RESTORE, "bob", 1, 1, b"x"))
+        ask(None, Consult(Ask.RESTORE, "bob", 1, b"x"))
 
 
 def test_what_an_older_program_asked_is_not_answered_to_the_newer_one():

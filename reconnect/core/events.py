@@ -196,8 +196,7 @@ class Consulted:
 
     ask: Ask
     peer: str
-    generation: int
-    epoch: int
+    round: int
     answer: bytes = field(default=b"", repr=False)
 
 
@@ -207,8 +206,7 @@ class ConsultFailed:
 
     ask: Ask
     peer: str
-    generation: int
-    epoch: int
+    round: int
 
 
 @frozen

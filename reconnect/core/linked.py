@@ -39,6 +39,7 @@ class Linked(Outlook):
     """The half of a `Peer` that looks at the other players."""
 
     link_type: ClassVar[type[PeerLink]] = PeerLink
+    """What a search of all states replaces by a link whose numbers are small."""
 
     # -- which links there are -------------------------------------------------------------------
 
@@ -51,6 +52,7 @@ class Linked(Outlook):
         mine = next(one for one in view.players if one.id == self.player)
         holds_seat = self.gen > 0 and mine.gen == self.gen
         needed = {one.id: one for one in self.needed(view) if one.gen > 0} if holds_seat else {}
+        self.resync.begin(self.epoch, self.roster(view))
         for peer, link in list(self.links.items()):
             wanted = needed.get(peer)
             if wanted is None or wanted.gen != link.generation:
@@ -61,7 +63,6 @@ class Linked(Outlook):
         for peer, wanted in needed.items():
             if peer not in self.links:
                 self.links[peer] = link = self._new_link(wanted, now)
-                self.resync.meet(peer, wanted.gen)
                 link.open(effects)
             # a coordinator that was started again knows the far end's kind once it has come back
             self.links[peer].mending.ladder.initiator = self._initiates(wanted, view)
@@ -76,7 +77,6 @@ class Linked(Outlook):
             self.superseded += lost
         self._collect(link, now)
         self.left_over += self.taken_from(link)
-        self.resync.forget(link.peer)
         self.todo = [
             step for step in self.todo if not (isinstance(step, Say) and step.peer == link.peer)
         ]
@@ -247,10 +247,10 @@ class Linked(Outlook):
 
     def _consulted(self, event: Consulted | ConsultFailed) -> None:
         match event:
-            case Consulted(ask, peer, generation, epoch, answer):
-                self.todo += self.resync.consulted(ask, peer, generation, epoch, answer)
-            case ConsultFailed(Ask.SNAPSHOT, peer, generation, epoch):
-                self.todo += self.resync.cannot(peer, generation, epoch)
+            case Consulted(ask, peer, asked_in, answer):
+                self.todo += self.resync.consulted(ask, peer, asked_in, answer)
+            case ConsultFailed(Ask.SNAPSHOT, peer, asked_in):
+                self.todo += self.resync.cannot(peer, asked_in)
             case ConsultFailed():
                 # of whatever it was: a game that has failed is not played on
                 self.stranded = Reason.RESYNC_FAILED

@@ -9,6 +9,7 @@ from enum import StrEnum
 from math import inf
 from random import Random
 from typing import Self, assert_never
+from zlib import crc32
 
 from attrs import Factory, define, field
 
@@ -162,14 +163,16 @@ class Outlook:
                 assert_never(self.policy.topology)
 
     def circle(self, view: View) -> Circle:
-        """With whom this client brings the games together; the hub of a star, or the first player,
-        is the arbiter.
-        """
+        """With whom this client brings the games together."""
         assert self.policy is not None
-        star = self.policy.topology is Topology.STAR
-        arbiter = self._hub(view) if star else next((one.id for one in view.players), None)
         needed = [one.id for one in self.needed(view)]
-        return Circle(needed, arbiter, is_hub=star and arbiter == self.player)
+        is_star = self.policy.topology is Topology.STAR
+        return Circle(needed, is_hub=is_star and self.player == self._hub(view))
+
+    def roster(self, view: View) -> int:
+        """A name for who the members are, and which of their clients; the same for everybody."""
+        members = "".join(f"{one.id}:{one.gen}\n" for one in view.players)
+        return crc32(members.encode())
 
     def _hub(self, view: View) -> str:
         assert self.policy is not None

@@ -206,7 +206,7 @@ class Peer(Linked):
         self.epoch = epoch
         self.cause = cause
         self.start_at = inf
-        self.resync.begin(epoch)
+        self.resync.begin(epoch, self.resync.roster)
         for link in self.links.values():
             link.stopped(epoch, now)
 

@@ -1,11 +1,14 @@
 """Resync: bringing the game states together before anybody resumes.
 
 Links that are up are not enough. A program that has just started has no game: it asks the others,
-in join order, until one hands its own over. That nobody has one is for the arbiter alone to say,
-who has asked everybody; who has told the arbiter that there is no game gets one from the arbiter
-or from nobody, so that what was said stays true. And games with a netcode of their own have holes
-where inputs went into a dead path: each end says how far it holds the other's, and is given the
-rest. All of it travels on the streams, as messages of kind RESYNC with the epoch they belong to.
+in join order, until one hands its own over. And games with a netcode of their own have holes where
+inputs went into a dead path: each end says how far it holds the other's, and is given the rest.
+All of it travels on the streams, as messages of kind RESYNC.
+
+It goes in rounds, and each message belongs to one: that of an epoch and a roster, which is who the
+members are and which of their clients. Whoever is in a round hears nothing more of clients that
+are not. So what has been said in it, "I have no game", "this is all I hold", is not made untrue by
+somebody who is gone; when the roster changes, all say it again.
 
 Nothing of the game is known here: its application is consulted, and what it says is opaque.
 """
@@ -21,7 +24,7 @@ from attrs import define, field, frozen
 
 from reconnect.errors import RemoteProtocolError
 
-HEAD = struct.Struct("!BI")  # code, epoch
+HEAD = struct.Struct("!BII")  # code, epoch, roster
 
 
 class Ask(StrEnum):
@@ -47,18 +50,12 @@ class Code(IntEnum):
     NOTHING_SINCE = 3
     """This end has no netcode that could lack anything."""
     WANT = 4
-    """This end has just started, and wants a snapshot; one of the two is the arbiter."""
+    """This end has just started, and wants a snapshot."""
     SNAPSHOT = 5
     NO_STATE = 6
     """This end has just started, too."""
     NO_SNAPSHOT = 7
     """This end has a game, and no way to hand it over."""
-    SEEK = 8
-    """As WANT, of one whom the arbiter could not hand its game over."""
-
-
-ASKS = (Code.MARK, Code.WANT, Code.SEEK)
-"""What is kept until it can be answered."""
 
 
 @frozen
@@ -73,14 +70,13 @@ class Say:
 class Consult:
     """Ask the application; the answer comes back as `Consulted`, or as `ConsultFailed`.
 
-    No two questions of a client have the same ask, peer, generation and epoch.
+    No two questions of a client have the same ask, peer and round.
     """
 
     ask: Ask
     peer: str
-    generation: int
-    """Which client of the peer it is about."""
-    epoch: int
+    round: int
+    """Of this client's own counting; a later one voids all questions but that to restore a game."""
     data: bytes = field(default=b"", repr=False)
 
 
@@ -101,10 +97,8 @@ class Circle:
 
     needed: Sequence[str]
     """The others it exchanges data with, in join order."""
-    arbiter: str | None
-    """The one player, another or this one, who has links to all others and asks them all."""
     is_hub: bool = False
-    """Whether the others meet only here."""
+    """Whether the others meet only here, as at the hub of a star."""
 
     def without(self, peer: str) -> Iterator[str]:
         """Everybody else."""
@@ -113,16 +107,16 @@ class Circle:
 
 @define
 class _With:
-    """How far the resync with one peer has got, in this epoch."""
+    """How far the resync with one peer has got, in this round."""
 
     marked: bool = False
     """Our mark has been asked for."""
-    wanted: Code | None = None
-    """How the peer has been asked for a snapshot."""
+    wanted: bool = False
+    """The peer has been asked for a snapshot."""
     stateless: bool = False
-    """The peer has said that it has no game, and that counts."""
+    """The peer has said that it has no game either."""
     unable: bool = False
-    """No game can be had from the peer, and yet there may be one."""
+    """The peer has said that it has a game, and cannot hand it over."""
     answered: bool = False
     """The peer has said what we lack."""
     merged: bool = False
@@ -136,11 +130,6 @@ class _With:
         """Whether no game can be had from this peer."""
         return self.stateless or self.unable
 
-    @property
-    def may_give(self) -> bool:
-        """Whether this peer has been asked for its game, and has not answered."""
-        return self.wanted is not None and not self.gives_nothing
-
 
 @define
 class Resync:
@@ -151,35 +140,26 @@ class Resync:
     has_state: bool = False
     """Whether this client has a game: it has played, or has restored one."""
     epoch: int = 0
-    _generations: dict[str, int] = field(factory=dict)
-    """Of the peers' present clients."""
+    roster: int = 0
+    round: int = 0
+    """How many there have been."""
     _peers: dict[str, _With] = field(factory=dict)
-    _early: dict[str, tuple[int, list[tuple[Code, bytes]]]] = field(factory=dict)
-    """What came for an epoch that this client has not reached yet."""
+    _early: dict[str, tuple[int, int, list[tuple[Code, bytes]]]] = field(factory=dict)
+    """What came for the epoch and roster of a round that this client is not in, or not yet."""
     _restoring: bool = False
 
-    def begin(self, epoch: int) -> None:
-        """Play has stopped, or stops in another epoch: everything older is void."""
-        if epoch == self.epoch:
+    def begin(self, epoch: int, roster: int) -> None:
+        """Play has stopped, or others are there: what was said before is void."""
+        if (epoch, roster) == (self.epoch, self.roster):
             return
-        self.epoch = epoch
-        self._restoring = False
+        self.epoch, self.roster = epoch, roster
+        self.round += 1
         self._peers = {}
-        for peer, (meant, asked) in list(self._early.items()):
-            if meant <= epoch:
-                del self._early[peer]
-            if meant == epoch:
+        for peer, (for_epoch, for_roster, asked) in list(self._early.items()):
+            if (for_epoch, for_roster) == (epoch, roster):
                 self._peers[peer] = _With(asked={code for code, _ in asked}, held=asked)
-
-    def meet(self, peer: str, generation: int) -> None:
-        """From now on this is the peer's client; the one before it has been forgotten."""
-        self._generations[peer] = generation
-
-    def forget(self, peer: str) -> None:
-        """This generation of a peer is gone, and no answer about it is of use any more."""
-        self._generations.pop(peer, None)
-        self._peers.pop(peer, None)
-        self._early.pop(peer, None)
+            if for_epoch < epoch or peer in self._peers:
+                del self._early[peer]
 
     def done(self, circle: Circle) -> bool:
         """Whether the game can go on: this client has a state, and lacks nothing of anybody's."""
@@ -193,7 +173,7 @@ class Resync:
         """What can be done now with those whose links are proven; all in join order."""
         steps: list[Step] = []
         if not self._settled(circle) and not self._restoring:
-            self._ask_for_state(steps, proven, circle)
+            self._ask_for_state(steps, proven, circle.needed)
         for peer in proven:
             self._answer_held(steps, peer, circle)
             if self._settled(circle) and self.marks and not self._at(peer).marked:
@@ -205,23 +185,35 @@ class Resync:
         """Whether this client has a game, or nobody has one, so that it begins with all others."""
         if self._restoring:
             return False
-        words = [one for one in circle.needed if one == circle.arbiter] or circle.needed
-        return self.has_state or all(self._at(peer).stateless for peer in words)
+        return self.has_state or all(self._at(peer).stateless for peer in circle.needed)
 
-    def _ask_for_state(self, steps: list[Step], proven: Sequence[str], circle: Circle) -> None:
-        needed = circle.needed
+    def _knows(self, circle: Circle) -> bool:
+        """Whether this client can tell others that it has a game, or will get none but from them.
+
+        The others of a star can ask nobody but its hub.
+        """
+        return self._settled(circle) or not (self._restoring or circle.is_hub)
+
+    def _holds_all(self, peer: str, circle: Circle) -> bool:
+        """Whether this client holds what it can tell a peer: at a hub, also that of the others."""
+        if not self._settled(circle):
+            return False
+        return not circle.is_hub or all(self._at(one).merged for one in circle.without(peer))
+
+    def _ask_for_state(
+        self, steps: list[Step], proven: Sequence[str], needed: Sequence[str]
+    ) -> None:
         source = next((peer for peer in needed if not self._at(peer).gives_nothing), None)
         if source is None:
             steps.append(Stranded())
-        elif source in proven and self._at(source).wanted is None:
-            counts = source == circle.arbiter or circle.arbiter not in needed
-            code = self._at(source).wanted = Code.WANT if counts else Code.SEEK
-            steps.append(self._say(source, code))
+        elif source in proven and not self._at(source).wanted:
+            self._at(source).wanted = True
+            steps.append(self._say(source, Code.WANT))
 
     def _answer_held(self, steps: list[Step], peer: str, circle: Circle) -> None:
         held, self._at(peer).held = self._at(peer).held, []
         for code, data in held:
-            if code is not Code.MARK and self._knows(peer, code, circle):
+            if code is Code.WANT and self._knows(circle):
                 self._answer_want(steps, peer)
             elif code is Code.MARK and not self.marks:
                 steps.append(self._say(peer, Code.NOTHING_SINCE))
@@ -229,24 +221,6 @@ class Resync:
                 steps.append(self._consult(Ask.SINCE, peer, data))
             else:
                 self._at(peer).held.append((code, data))
-
-    def _knows(self, peer: str, code: Code, circle: Circle) -> bool:
-        """Whether this client can tell a peer for good that it has a game, or has none."""
-        if self._settled(circle):
-            return True
-        if self._restoring:
-            return False
-        if code is Code.SEEK:
-            return True  # nobody begins anew for that
-        # nobody else may give this client a game once it has told the arbiter that it has none
-        others = circle.without(peer)
-        return peer == circle.arbiter and not any(self._at(one).may_give for one in others)
-
-    def _holds_all(self, peer: str, circle: Circle) -> bool:
-        """Whether this client holds what it can tell a peer: at a hub, also that of the others."""
-        if not self._settled(circle):
-            return False
-        return not circle.is_hub or all(self._at(one).merged for one in circle.without(peer))
 
     def _answer_want(self, steps: list[Step], peer: str) -> None:
         if not self.has_state:
@@ -262,31 +236,30 @@ class Resync:
         """A peer's resync message; raises `RemoteProtocolError` for what is none."""
         if len(message) < HEAD.size:
             raise RemoteProtocolError("a resync message without a head")
-        number, epoch = HEAD.unpack_from(message)
+        number, epoch, roster = HEAD.unpack_from(message)
         try:
             code = Code(number)
         except ValueError:
             raise RemoteProtocolError("a resync message of no known kind") from None
         data = message[HEAD.size :]
-        if epoch < self.epoch:
-            return []
-        if epoch > self.epoch:
-            self._keep_early(peer, epoch, code, data)
-            return []
-        return self._heard_now(peer, code, data)
+        if (epoch, roster) == (self.epoch, self.roster):
+            return self._heard_now(peer, code, data)
+        if epoch >= self.epoch and code in (Code.MARK, Code.WANT):
+            self._keep_early(peer, epoch, roster, code, data)
+        return []
 
-    def _keep_early(self, peer: str, epoch: int, code: Code, data: bytes) -> None:
-        meant, asked = self._early.get(peer, (epoch, []))
-        if epoch > meant:
+    def _keep_early(self, peer: str, epoch: int, roster: int, code: Code, data: bytes) -> None:
+        """Of each peer what it asked last: its words come in order."""
+        *meant, asked = self._early.get(peer, (epoch, roster, []))
+        if meant != [epoch, roster]:
             asked = []
-        if epoch >= meant and code in ASKS:
-            kept = [one for one in asked if one[0] is not code]
-            self._early[peer] = epoch, [*kept, (code, data)]
+        kept = [one for one in asked if one[0] is not code]
+        self._early[peer] = epoch, roster, [*kept, (code, data)]
 
     def _heard_now(self, peer: str, code: Code, data: bytes) -> list[Step]:
         state = self._at(peer)
         match code:
-            case Code.MARK | Code.WANT | Code.SEEK:
+            case Code.MARK | Code.WANT:
                 if code in state.asked:
                     raise RemoteProtocolError("a resync message that was sent before")
                 state.asked.add(code)
@@ -298,27 +271,24 @@ class Resync:
             case Code.NOTHING_SINCE:
                 state.merged = state.marked
             case Code.NO_STATE:
-                state.stateless = state.wanted is Code.WANT
-                state.unable = state.wanted is Code.SEEK
+                state.stateless = state.wanted
             case Code.NO_SNAPSHOT:
-                state.unable = state.wanted is not None
+                state.unable = state.wanted
             case Code.SNAPSHOT:
-                if state.may_give and not self.has_state and not self._restoring:
+                if state.wanted and not self.has_state and not self._restoring:
                     self._restoring = True
                     return [self._consult(Ask.RESTORE, peer, data)]
             case _:
                 assert_never(code)
         return []
 
-    def consulted(
-        self, ask: Ask, peer: str, generation: int, epoch: int, answer: bytes
-    ) -> list[Step]:
-        """The application has answered, or has done what it was asked to do."""
+    def consulted(self, ask: Ask, peer: str, asked_in: int, answer: bytes) -> list[Step]:
+        """The application has answered, or has done what it was asked to do, in that round."""
         if ask is Ask.RESTORE:
             # whatever has changed since it was asked, the game is there
             self.has_state, self._restoring = True, False
             return []
-        if not self._concerns(peer, generation, epoch):
+        if asked_in != self.round:
             return []
         match ask:
             case Ask.MARK:
@@ -333,11 +303,9 @@ class Resync:
                 assert_never(ask)
         return []
 
-    def cannot(self, peer: str, generation: int, epoch: int) -> list[Step]:
+    def cannot(self, peer: str, asked_in: int) -> list[Step]:
         """The application could not make a snapshot after all."""
-        if not self._concerns(peer, generation, epoch):
-            return []
-        return [self._say(peer, Code.NO_SNAPSHOT)]
+        return [self._say(peer, Code.NO_SNAPSHOT)] if asked_in == self.round else []
 
     def too_long(self, peer: str, message: bytes) -> Say | Stranded:
         """What takes the place of an answer that is longer than a message may be."""
@@ -346,18 +314,14 @@ class Resync:
         return Stranded(failed=True)
 
     def is_void(self, message: bytes) -> bool:
-        """Whether a message of ours is of an older epoch."""
-        return bool(HEAD.unpack_from(message)[1] != self.epoch)
-
-    def _concerns(self, peer: str, generation: int, epoch: int) -> bool:
-        """Whether a question is still of use: about this epoch, and the peer's present client."""
-        return (generation, epoch) == (self._generations.get(peer), self.epoch)
+        """Whether a message of ours is of an older round."""
+        return HEAD.unpack_from(message)[1:] != (self.epoch, self.roster)
 
     def _at(self, peer: str) -> _With:
         return self._peers.setdefault(peer, _With())
 
     def _say(self, peer: str, code: Code, data: bytes = b"") -> Say:
-        return Say(peer, HEAD.pack(code, self.epoch) + data)
+        return Say(peer, HEAD.pack(code, self.epoch, self.roster) + data)
 
     def _consult(self, ask: Ask, peer: str, data: bytes = b"") -> Consult:
-        return Consult(ask, peer, self._generations[peer], self.epoch, data)
+        return Consult(ask, peer, self.round, data)

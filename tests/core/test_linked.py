@@ -1,5 +1,7 @@
 """What a client's links carry between two players who bring their games together."""
 
+from zlib import crc32
+
 import pytest
 
 from reconnect.core.events import Consulted, ConsultFailed
@@ -15,8 +17,10 @@ OLDER = bytes(MESSAGE_MAX)
 SNAPSHOT = b"game" * 100
 
 
-def word(code: Code, epoch: int, data: bytes = b"") -> bytes:
-    return HEAD.pack(code, epoch) + data
+def word(code: Code, epoch: int, data: bytes = b"", *, among: str = "ann:1 ben:1") -> bytes:
+    """What is said among these clients, in this epoch."""
+    roster = "".join(f"{one}\n" for one in among.split())
+    return HEAD.pack(code, epoch, crc32(roster.encode())) + data
 
 
 def halted(*, marks: bool = False, snapshots: bool = False, state: bool = True) -> PeerDrama:
@@ -46,14 +50,14 @@ def fill(drama: PeerDrama) -> None:
 
 
 def answer(drama: PeerDrama, asked: Consult, data: bytes = b"") -> None:
-    drama.hear(Consulted(asked.ask, asked.peer, asked.generation, asked.epoch, data))
+    drama.hear(Consulted(asked.ask, asked.peer, asked.round, data))
 
 
 def test_who_has_a_game_hands_it_over():
     """The application is asked for it, and what it says goes to the one who wants it."""
     drama = halted(snapshots=True)
     (asked,) = hears(drama, word(Code.WANT, 1))
-    assert asked == Consult(Ask.SNAPSHOT, "ben", 1, 1)
+    assert (asked.ask, asked.peer, asked.data) == (Ask.SNAPSHOT, "ben", b"")
     answer(drama, asked, b"game")
     assert said(drama) == word(Code.SNAPSHOT, 1, b"game")
 
@@ -66,7 +70,7 @@ def test_a_mark_goes_out_and_what_it_brings_is_merged():
     answer(drama, asked, b"7")
     assert said(drama) == word(Code.MARK, 1, b"7")
     (asked,) = hears(drama, word(Code.SINCE, 1, b"rest"))
-    assert asked == Consult(Ask.MERGE, "ben", 1, 1, b"rest")
+    assert (asked.ask, asked.peer, asked.data) == (Ask.MERGE, "ben", b"rest")
     assert drama.report_of_phase() is Phase.HALTED
     answer(drama, asked)
     assert drama.report_of_phase() is Phase.READY
@@ -96,11 +100,11 @@ def test_a_late_answer_about_an_older_client_is_not_said_to_the_newer_one():
     drama.views("reconnecting", 1)
     drama.connect()
     (newer,) = drama.of_kind(Consult)
-    assert (older.generation, newer.generation) == (1, 2)
+    assert older.round < newer.round
     answer(drama, older, b"7")
     assert said(drama) == b""
     answer(drama, newer, b"9")
-    assert said(drama) == word(Code.MARK, 1, b"9")
+    assert said(drama) == word(Code.MARK, 1, b"9", among="ann:1 ben:2")
 
 
 def test_who_has_played_has_a_game():
@@ -111,7 +115,7 @@ def test_who_has_played_has_a_game():
     drama.far["ben"].got.clear()
     drama.views("reconnecting", 2)
     (asked,) = hears(drama, word(Code.WANT, 2))
-    assert asked == Consult(Ask.SNAPSHOT, "ben", 1, 2)
+    assert (asked.ask, asked.peer) == (Ask.SNAPSHOT, "ben")
     assert said(drama) == b""
 
 
@@ -162,7 +166,7 @@ def test_a_snapshot_that_cannot_be_made_is_none():
     """The same for an application that raises."""
     drama = halted(snapshots=True)
     (asked,) = hears(drama, word(Code.WANT, 1))
-    drama.hear(ConsultFailed(asked.ask, asked.peer, asked.generation, asked.epoch))
+    drama.hear(ConsultFailed(asked.ask, asked.peer, asked.round))
     assert said(drama) == word(Code.NO_SNAPSHOT, 1)
     assert not drama.peer.ended
 
@@ -179,7 +183,7 @@ def test_what_is_too_long_and_no_snapshot_ends_the_game_here():
 def test_an_application_that_fails_ends_the_game_here(ask: Ask):
     """It leaves, so that the others hear of it."""
     drama = halted(marks=True)
-    drama.hear(ConsultFailed(ask, "ben", 1, 1))
+    drama.hear(ConsultFailed(ask, "ben", 1))
     assert (drama.play_now, drama.peer.reason) == (ENDED, Reason.RESYNC_FAILED)
     assert drama.report.phase is Phase.LEFT
     assert drama.notices == [Ended(Reason.RESYNC_FAILED)]
@@ -195,16 +199,19 @@ def test_who_cannot_be_given_a_game_leaves():
 
 def test_the_next_player_is_asked_when_one_cannot_give_a_game():
     """Nobody leaves before all have been asked."""
+    all_three = "ann:1 ben:1 cid:1"
     drama = PeerDrama("ann", "ben", "cid")
     drama.peer.resync.has_state = False
     drama.peer.resync.snapshots = True
     drama.attach().recover().connect()
-    assert (said(drama), drama.far["cid"].got) == (word(Code.WANT, 1), [])
-    hears(drama, word(Code.NO_SNAPSHOT, 1))
-    assert drama.far["cid"].got == [word(Code.WANT, 1)]
+    assert (said(drama), drama.far["cid"].got) == (word(Code.WANT, 1, among=all_three), [])
+    hears(drama, word(Code.NO_SNAPSHOT, 1, among=all_three))
+    assert drama.far["cid"].got == [word(Code.WANT, 1, among=all_three)]
     assert not drama.peer.ended
-    drama.gives("cid", word(Code.SNAPSHOT, 1, b"game"), kind=PieceKind.RESYNC)
-    assert drama.of_kind(Consult) == [Consult(Ask.RESTORE, "cid", 1, 1, b"game")]
+    handed_over = word(Code.SNAPSHOT, 1, b"game", among=all_three)
+    drama.gives("cid", handed_over, kind=PieceKind.RESYNC)
+    (asked,) = drama.of_kind(Consult)
+    assert (asked.ask, asked.peer, asked.data) == (Ask.RESTORE, "cid", b"game")
 
 
 def test_what_an_older_client_did_not_acknowledge_is_counted():
@@ -225,7 +232,7 @@ def test_what_is_said_to_one_who_is_gone_is_dropped():
     drama = PeerDrama("ann", "ben", "cid", stream_bytes_max=MESSAGE_MAX, message_max=MESSAGE_MAX)
     drama.peer.resync.snapshots = True
     drama.attach().recover().connect()
-    (asked,) = hears(drama, word(Code.WANT, 1))
+    (asked,) = hears(drama, word(Code.WANT, 1, among="ann:1 ben:1 cid:1"))
     drama.views("reconnecting", 1, players=[one for one in drama.players() if one.id != "ben"])
     answer(drama, asked, b"game")
     assert said(drama) == b""

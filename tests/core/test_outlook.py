@@ -1,8 +1,10 @@
 """How a session looks from one client: what of it is asked, reported and told."""
 
 from math import inf
+from zlib import crc32
 
 import pytest
+from attrs import evolve
 
 from reconnect.core.messages import Kind, Phase, PlayerView, View
 from reconnect.core.notices import Connected, Ended, Paused, Reconnecting, Resumed
@@ -64,7 +66,18 @@ def test_with_whom_a_client_exchanges_data(topology, hub, player, needed):
     one = outlook(player, topology=topology, hub=hub)
     assert [other.id for other in one.needed(view(**ALL))] == needed
     is_hub = topology == "star" and player == (hub or "ann")
-    assert one.circle(view(**ALL)) == Circle(needed, hub or "ann", is_hub)
+    assert one.circle(view(**ALL)) == Circle(needed, is_hub)
+
+
+def test_everybody_has_the_same_name_for_who_is_there():
+    """It is another one for other members, and for another client of one."""
+    everybody = view(**ALL)
+    named = outlook().roster(everybody)
+    assert named == crc32(b"ann:1\nben:1\ncas:1\n")
+    assert outlook("cas", topology="star").roster(view(ann=True, ben=False, cas=True)) == named
+    assert outlook().roster(view(ann=True, ben=True)) != named
+    newer = evolve(everybody, players=(evolve(everybody.players[0], gen=2), *everybody.players[1:]))
+    assert outlook().roster(newer) != named
 
 
 def test_readiness_needs_a_view_a_lease_and_every_link():

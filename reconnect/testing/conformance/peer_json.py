@@ -198,14 +198,13 @@ def _attempt_id(form: Json) -> str:
     return word(form.get("attempt_id"), "attempt_id")
 
 
-def _asked(form: Json) -> tuple[Ask, str, int, int]:
-    generation, epoch = whole(form.get("gen"), "gen"), whole(form.get("epoch"), "epoch")
-    return one_of(form.get("ask"), "ask", ASKS), _peer(form), generation, epoch
+def _asked(form: Json) -> tuple[Ask, str, int]:
+    asked_in = whole(form.get("round"), "round")
+    return one_of(form.get("ask"), "ask", ASKS), _peer(form), asked_in
 
 
 def _asked_to_json(asked: Consult | ev.Consulted | ev.ConsultFailed) -> Json:
-    which = {"gen": asked.generation, "epoch": asked.epoch}
-    return {"ask": str(asked.ask), "peer": asked.peer, **which}
+    return {"ask": str(asked.ask), "peer": asked.peer, "round": asked.round}
 
 
 def _bytes(form: Json, name: str) -> bytes:

@@ -42,6 +42,7 @@ TAIL = 1.0  # s; how much later than its deadline a game may still be undecided
 DRAIN = 1.5  # s of play after the calm
 ENOUGH = 6.0  # s; an outage that has so long to go when the faults stop is survived
 MILLISECONDS = 5e-3
+SELDOM = 0.25  # as likely as others
 STANDSTILL = 10.0  # s of play in which a game has to make a step
 CHECKED = "the check raised "
 
@@ -192,8 +193,6 @@ class Simulation:
         random = Random(f"{self.setting.seed}/faults")
         runtime, table = self.table.runtime, self.table
         likely = {name: random.random() ** 2 for name in FAULTS}
-        for name in RARE:
-            likely[name] *= 0.25
         runtime.run_to(round(random.choice([0.2, 1.0, 1.5]), 3))
         for _ in range(random.choice(STEPS)):
             wish = random.choice([None, None, *State])
@@ -206,7 +205,9 @@ class Simulation:
             if random.random() < 0.4:
                 self._do(Step(runtime.now(), "cooperate", {"fill": random.random() < 0.5}))
             possible = [name for name, fault in FAULTS.items() if fault.possible(table)]
-            name = random.choices(possible, [likely[one] for one in possible])[0]
+            seldom = RARE if table.state is not State.ENDED else set()
+            weights = [likely[one] * (SELDOM if one in seldom else 1.0) for one in possible]
+            name = random.choices(possible, weights)[0]
             self._do(Step(runtime.now(), name, FAULTS[name].draw(random, table)))
         runtime.run_to(round(runtime.now() + random.choice([0.05, 0.5, 1.5]), 6))
 

@@ -111,8 +111,8 @@ class Laws(Watch):
     played: defaultdict[str, set[int]] = attrs.Factory(lambda: defaultdict(set))
     holders: dict[tuple[str, int], Program] = attrs.Factory(dict)
     """Who has spoken as which generation of a player."""
-    have_the_game: set[str] = attrs.Factory(set)
-    """Who has played, or has been given the game of one that has."""
+    given: set[str] = attrs.Factory(set)
+    """Who has been given the game of one that has it."""
     _programs: dict[int, Program] = attrs.Factory(dict)
     _before: Before | None = None
     _whole: Any = None
@@ -134,10 +134,10 @@ class Laws(Watch):
             return  # is being made
         self._check_moves(peer, before, effects)
         if isinstance(event, Consulted) and event.ask is Ask.RESTORE:
-            self.have_the_game.add(program.name)
+            self.given.add(program.name)
         for effect in effects:
             if isinstance(effect, Consult) and effect.ask is Ask.SNAPSHOT:
-                law(program.name in self.have_the_game, "a snapshot of a game that is not there")
+                law(self._has_the_game(program), "a snapshot of a game that is not there")
             elif isinstance(effect, SendReport) and effect.report.gen > 0:
                 holder = self.holders.setdefault((peer.player, effect.report.gen), program)
                 law(holder is program, "I7: two programs speak as one generation")
@@ -160,7 +160,6 @@ class Laws(Watch):
             self._check_game(program)
         if peer.play is Play.PLAYING:
             self.played[program.name].add(peer.epoch)
-            self.have_the_game.add(program.name)
         if isinstance(event, FrameReached) and not peer.resync._restoring:
             self._check_step(program)
         if before.play is not Play.ENDED and peer.ended:
@@ -183,15 +182,20 @@ class Laws(Watch):
                 state = NEXT[state, trigger]
         law(state is peer.state, "a client is not where it says it is")
 
+    def _has_the_game(self, program: Program) -> bool:
+        return program.name in self.given or bool(self.played[program.name])
+
     def _check_game(self, program: Program) -> None:
         peer = program.client._peer
-        if program.name in self.have_the_game:
+        if self._has_the_game(program):
             return
         assert peer.view is not None
         for one in peer.needed(peer.view):
             other = self.holders.get((one.id, one.gen))
-            begun = other is not None and any(e < peer.epoch for e in self.played[other.name])
-            law(not begun, "armed without the game that others have")
+            if other is None:
+                continue
+            older = any(epoch < peer.epoch for epoch in self.played[other.name])
+            law(not (older or other.name in self.given), "armed without the game that others have")
 
     def _check_step(self, program: Program) -> None:
         """The built-in game has taken a step, whatever its client believes of its lease.

@@ -140,19 +140,23 @@ def _needs_no_state(_real: Any, _self: Resync, *_where: Any) -> bool:
     return True
 
 
-def _knows_at_once(_real: Any, self: Resync, *_where: Any) -> bool:
-    return not self._restoring
+def _knows_at_once(_real: Any, _self: Resync, _circle: Any) -> bool:
+    return True
+
+
+def _goes_on_in_the_same_round(real: Any, self: Resync, epoch: int, _roster: int) -> None:
+    if epoch != self.epoch:
+        real(self, epoch, 0)
 
 
 def _takes_any_epoch(real: Any, self: Resync, peer: str, message: bytes) -> Any:
-    code, epoch = HEAD.unpack_from(message)
-    older = min(epoch, self.epoch) if epoch > self.epoch else self.epoch
-    return real(self, peer, HEAD.pack(code, older) + message[HEAD.size :])
+    code, *_ = HEAD.unpack_from(message)
+    return real(self, peer, HEAD.pack(code, self.epoch, self.roster) + message[HEAD.size :])
 
 
-def _keeps_what_was_merged(real: Any, self: Resync, epoch: int) -> None:
+def _keeps_what_was_merged(real: Any, self: Resync, epoch: int, roster: int) -> None:
     peers = self._peers
-    real(self, epoch)
+    real(self, epoch, roster)
     self._peers = {**peers, **self._peers}
 
 
@@ -299,10 +303,17 @@ LINK_BUGS = (
         shows=_has_streams,
     ),
     Bug(
-        "resync-arbiter",
-        "That nobody has a game is said by one who has asked everybody.",
+        "resync-knows",
+        "Who may still be given a game says nothing.",
         "A program begins anew, and the one that told it so is given the game by a third.",
         (Swap(Resync, "_knows", _knows_at_once),),
+        shows=_has_streams,
+    ),
+    Bug(
+        "resync-roster",
+        "When others are there, the games are brought together anew.",
+        "What somebody said who is gone, or heard from them, is missing.",
+        (Swap(Resync, "begin", _goes_on_in_the_same_round),),
         shows=_has_streams,
     ),
     Bug(

@@ -30,8 +30,7 @@ WAITS = (Phase.HALTED, Phase.READY)
 
 def _some_may_go_on(setting: Setting) -> bool:
     policy = setting.policy
-    enough = len(setting.players) > policy.players_min
-    return policy.on_deadline is OnShortage.GO_ON and enough
+    return policy.on_deadline is OnShortage.GO_ON and len(setting.players) > policy.players_min
 
 
 # -- a client --------------------------------------------------------------------------------------
@@ -203,8 +202,7 @@ def _counts_a_pause_as_an_outage(real: Any, self: Session, turn: Any, cause: str
 
 
 def _pauses_do_not_add_up(real: Any, self: Session, now: float) -> float:
-    before = self.paused_total
-    length = float(real(self, now))
+    before, length = self.paused_total, float(real(self, now))
     self.paused_total = max(before, length)
     return length
 

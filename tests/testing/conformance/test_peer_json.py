@@ -48,8 +48,8 @@ EVENTS = [
     ev.DataOffered(b"move", "ben", latest=True),
     ev.DataOffered(b"move"),
     ev.FrameReached(77),
-    ev.Consulted(Ask.SINCE, "ben", generation=2, epoch=3, answer=b"inputs"),
-    ev.ConsultFailed(Ask.MERGE, "ben", generation=2, epoch=3),
+    ev.Consulted(Ask.SINCE, "ben", round=2, answer=b"inputs"),
+    ev.ConsultFailed(Ask.MERGE, "ben", round=2),
     ev.NetworkChanged(),
     ev.BusyDeclared(0.25),
     ev.HiddenChanged(hidden=True),
@@ -79,7 +79,7 @@ EFFECTS = [
     fx.AbandonAttempt("ben", "1.1"),
     fx.PassSignal("ben", "1.1", SignalKind.ANSWER, "v=0"),
     fx.SendFrame("ben", b"rc"),
-    Consult(Ask.MARK, "ben", generation=2, epoch=3, data=b"x"),
+    Consult(Ask.MARK, "ben", round=2, data=b"x"),
     *map(fx.Inform, NOTICES),
 ]
 
