@@ -170,8 +170,11 @@ class Outlook:
         return Circle(needed, is_hub=is_star and self.player == self._hub(view))
 
     def roster(self, view: View) -> int:
-        """A name for who the members are, and which of their clients; the same for everybody."""
-        members = "".join(f"{one.id}:{one.gen}\n" for one in view.players)
+        """A name for who the members are, and which of their clients; the same for everybody.
+
+        Who comes for the first time makes no difference: nobody has heard anything before.
+        """
+        members = "".join(f"{one.id}:{one.gen or 1}\n" for one in view.players)
         return crc32(members.encode())
 
     def _hub(self, view: View) -> str:
