@@ -308,8 +308,10 @@ class MemoryLink:
         is_new = attempt.connection != self._connection
         self._connection = attempt.connection
         self._channel = self._channel or is_new
+        # whoever hears of it may close the link
         if self._hears is not None:
             self._hears.ice("connected")
+        if self._hears is not None:
             self._hears.succeeded(attempt.id)
         if is_new and self._hears is not None:
             self._hears.channel(True)

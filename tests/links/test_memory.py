@@ -237,6 +237,21 @@ def test_close(joined):
     assert joined.alice.log == []
 
 
+@pytest.mark.parametrize("said", ["ice", "succeeded"])
+def test_close_while_it_is_told_of_success(pair, said):
+    """Whoever closes the link when it hears of something hears nothing more of it."""
+    tell = getattr(pair.alice, said)
+
+    def closes(what):
+        tell(what)
+        if what != "checking":
+            pair.alice.link.close()
+
+    setattr(pair.alice, said, closes)
+    name = pair.mend(AttemptKind.REBUILD)
+    assert pair.alice.log[-1] == (("ice", "connected") if said == "ice" else (name, "succeeded"))
+
+
 def test_close_over_a_dead_path(joined):
     """A close that cannot arrive is heard by nobody."""
     joined.network.cut("alice")
