@@ -77,6 +77,7 @@ class Before:
     gen: int
     ack: int
     view: Any
+    leaving: bool
 
     @classmethod
     def of(cls, peer: Peer) -> Before:
@@ -88,6 +89,7 @@ class Before:
             peer.gen,
             peer.control.ack,
             peer.view,
+            peer.leaving,
         )
 
 
@@ -154,7 +156,7 @@ class Laws(Watch):
         law(peer.epoch >= before.epoch, "an epoch fell")
         law(peer.version >= before.version, "a version fell")
         if before.play is Play.ENDED:
-            self._check_ended(peer, effects)
+            self._check_ended(peer, before, effects)
         if before.play is Play.HALTED and peer.play in PLAYS:
             law(all(link.ready for link in peer.links.values()), "I10: armed without being ready")
             self._check_game(program)
@@ -229,13 +231,13 @@ class Laws(Watch):
         newer = [one for (who, spoke), one in self.holders.items() if who == player and spoke > gen]
         return any(one is not program for one in newer)
 
-    def _check_ended(self, peer: Peer, effects: Sequence[PeerEffect]) -> None:
+    def _check_ended(self, peer: Peer, before: Before, effects: Sequence[PeerEffect]) -> None:
         law(peer.play is Play.ENDED, "I1: ended is terminal")
         for effect in effects:
             if isinstance(effect, SendReport):
                 law(effect.report.phase is Phase.LEFT, "I1: an ended client reports")
             if not isinstance(effect, SAID_TO_NOBODY):
-                goodbye = peer.leaving and isinstance(effect, SendReport | Dial)
+                goodbye = before.leaving and isinstance(effect, SendReport | Dial)
                 law(goodbye, "I1: an ended client says more than goodbye")
 
     def _check_links(self, peer: Peer, now: float) -> None:
