@@ -77,9 +77,6 @@ class Linked(Outlook):
             self.superseded += lost
         self._collect(link, now)
         self.left_over += self.taken_from(link)
-        self.todo = [
-            step for step in self.todo if not (isinstance(step, Say) and step.peer == link.peer)
-        ]
         del self.links[link.peer]
 
     def _initiates(self, far: PlayerView, view: View) -> bool:

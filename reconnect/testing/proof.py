@@ -63,15 +63,6 @@ class Proof:
                 f"{folder} is about the seeds from {form['first']} on, not from {first} on: "
                 "give another --folder"
             )
-        return cls._of(form)
-
-    @classmethod
-    def read(cls, path: Path) -> Proof:
-        """What was kept in this file, of whatever version of the code; to look at."""
-        return cls._of(json.loads(path.read_text(encoding="utf-8")))
-
-    @classmethod
-    def _of(cls, form: dict[str, Any]) -> Proof:
         given = {name: form[name] for name in KEPT_FIELDS}
         return cls(**{**given, "cells": Counter(form["cells"])})
 

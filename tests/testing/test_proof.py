@@ -105,4 +105,3 @@ def test_it_is_kept_whole(tmp_path):
     kept.write_text(kept.read_text().replace(code(), "another"))
     with pytest.raises(LocalProtocolError, match="another version of the code"):
         Proof.kept(tmp_path, first=7)
-    assert Proof.read(kept) == proof

@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import pytest
 
 from reconnect.core.outlook import Outlook
+from reconnect.testing.exhaustive import CASES
 from reconnect.testing.simulation.bug import Bug, Swap
 from reconnect.testing.simulation.course import LawBroken
 from reconnect.testing.simulation.planted import BUGS, RARE, SURVIVORS, hunt, tells_of
 from tests.testing.simulation.retold import FOLDER
+
+PAGE = Path(__file__).parents[3] / "docs/reliability.md"
 
 
 def fails(_real, *_args):
@@ -20,6 +25,15 @@ def test_every_bug_is_found_or_survives_for_a_reason():
     """The stories and the survivors are the whole bank."""
     found = {path.stem for path in FOLDER.glob("*.jsonl")}
     assert found == BUGS.keys() - SURVIVORS
+
+
+def test_the_page_on_reliability_counts_them():
+    """All of them, and how many are found by whom."""
+    page = " ".join(PAGE.read_text("utf-8").split())
+    by_chance = len(BUGS) - len(RARE) - len(SURVIVORS)
+    assert f"Of {len(BUGS)} planted bugs {by_chance} are found by chance and {len(RARE)} by" in page
+    assert f"{len(SURVIVORS)} cannot be" in page
+    assert f"One of the {len(CASES)} searches" in page
 
 
 def test_what_is_rare_does_not_survive():
