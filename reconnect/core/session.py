@@ -160,7 +160,8 @@ class Session(Standing):
             return
         if report.gen < member.gen:
             self.stale += 1
-            self._turn_away(turn, conn, report, Reason.SUPERSEDED)
+            if conn != member.conn:  # on it, it is an older word of the client that has the seat
+                self._turn_away(turn, conn, report, Reason.SUPERSEDED)
             return
         if report.gen > member.gen:
             self._seat(turn, member, event)

@@ -13,7 +13,6 @@ from typing import Any
 from attrs import define, field
 
 import reconnect
-from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError
 from reconnect.testing.exhaustive import Explored
 from reconnect.testing.simulation.faults import CELLS
@@ -159,32 +158,8 @@ class Proof:
             "seconds": round(self.seconds, 1),
         }
 
-    def page(self) -> Iterator[str]:
-        """The figures as Markdown, for a page that is held to them."""
-        form = self.to_json()
-        yield f"| games | {self.seeds:,} |"
-        yield "|---|---|"
-        yield f"| events, with the laws held before and after each | {self.events:,} |"
-        yield f"| hours of play | {form['virtual_hours']:,} |"
-        yield f"| faults | {sum(self.faults.values()):,} |"
-        yield f"| games in which a law was broken | {len(self.violations)} |"
-        if self.bound is not None:
-            yield f"| so that the share of such games is below, at 95 % | {self.bound:.2g} |"
-        yield f"| faults that never happened in some state | {len(self.empty_cells)} |"
-        yield f"| planted bugs that games found | {len(self.planted_found)} of {len(BUGS)} |"
-        yield f"| that only games made by hand bring out | {len(RARE)} |"
-        yield f"| known to survive, because another rule stands in | {len(SURVIVORS)} |"
-        yield f"| states in whole searches | {form['states']:,} |"
-        yield f"| dead ends among them | {form['dead_ends']} |"
-        yield ""
-        yield f"| fault | {' | '.join(State)} |"
-        yield f"|---|{'---|' * len(State)}"
-        for fault in self.faults:
-            counts = (self.cells[f"{fault} in {state}"] for state in State)
-            yield f"| {fault} | {' | '.join(f'{count:,}' for count in counts)} |"
-
     def lines(self) -> Iterator[str]:
-        """The same for people."""
+        """The same in sentences."""
         form = self.to_json()
         if self.seeds:
             yield (

@@ -15,7 +15,7 @@ from math import inf
 from pathlib import Path
 
 from reconnect.errors import LocalProtocolError
-from reconnect.testing.exhaustive import CASES, Case, Explored, explore_all
+from reconnect.testing.exhaustive import CASES, explore
 from reconnect.testing.proof import Proof
 from reconnect.testing.simulation.planted import BUGS, RARE, SURVIVORS, hunt
 from reconnect.testing.simulation.tally import played, workers
@@ -63,7 +63,7 @@ class Prover:
     def _search(self) -> None:
         todo = [case for case in CASES if str(case) not in self.proof.complete]
         with workers(self.jobs) as pool:
-            for case, explored in zip(todo, pool.map(_searched, todo), strict=True):
+            for case, explored in zip(todo, pool.map(explore, todo), strict=True):
                 self.proof.add_search(str(case), explored)
                 self._keep()
                 _say(str(explored))
@@ -94,10 +94,6 @@ class Prover:
             if now > self.until:
                 break
         _say("")
-
-
-def _searched(case: Case) -> Explored:
-    return next(explore_all([case]))
 
 
 def _hunted(bug: str) -> int | None:

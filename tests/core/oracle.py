@@ -124,8 +124,7 @@ class Oracle:
             seat.offered += 1
             return "offer"
         if report.gen < seat.gen:
-            self.unbind(conn, now)
-            return "superseded"
+            return "ignored" if conn == seat.conn else "superseded"
         if report.gen > seat.gen:
             self.take(seat, player, report.gen, now)
         if report.seq <= seat.seq:

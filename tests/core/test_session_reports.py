@@ -10,7 +10,6 @@ from reconnect.core.messages import Report, ShortView
 from reconnect.core.notices import (
     Attached,
     Connected,
-    Detached,
     Ended,
     Paused,
     PlayerDropped,
@@ -93,17 +92,6 @@ def test_a_report_that_is_no_newer_than_the_last_is_ignored(back):
     assert drama.session.stale == stale + 1
     drama.session.stale = stale
     assert drama.everything() == before
-
-
-def test_who_is_turned_away_on_the_connection_it_holds_has_none_any_more():
-    """A client that speaks as its own predecessor is closed, and the others see it go at once."""
-    drama = Drama().play()
-    held = drama.enters("ann")
-    drama.says("ann", HALTED, gen=1)
-    assert drama.closed == [held]
-    assert drama.session.members["ann"].conn is None
-    assert drama.notices == [Detached("ann")]
-    assert not drama.view("ben").players[0].attached
 
 
 def test_numbers_may_be_missing():

@@ -140,6 +140,23 @@ def test_an_older_client_never_gets_the_seat_back():
     assert drama.session.members["ann"].conn == new.conn
 
 
+def test_nobody_is_pushed_out_by_an_older_word_of_its_own():
+    """Where gen < gen(p) on the seat's own connection: ignored; whoever has the seat said it."""
+    drama = Drama()
+    drama.knocks("ann")
+    conn = drama.clients["ann"].conn
+    drama.says("ann", gen=0, epoch=0)
+    assert drama.view(conn).gen == 2
+    drama.says("ann", gen=1, epoch=0)
+    drama.says("ann", gen=2, epoch=0)
+    before, stale = drama.everything(), drama.session.stale
+    drama.says("ann", gen=1, epoch=0)
+    assert drama.effects == []
+    assert drama.session.stale == stale + 1
+    drama.session.stale = stale
+    assert drama.everything() == before
+
+
 def test_a_detached_older_client_learns_of_it_when_it_comes_back():
     """Without a connection nobody is told anything; its next report is answered `superseded`."""
     drama = Drama().play()

@@ -81,9 +81,6 @@ def test_what_is_known_to_survive_is_said():
     proof = Proof(first=7, planted_found=dict.fromkeys(expected, 3))
     said, rare, survive = f"{len(expected)} of {len(BUGS)}", len(RARE), len(SURVIVORS)
     assert len(expected) + rare + survive == len(BUGS)
-    assert f"| that only games made by hand bring out | {rare} |" in proof.page()
-    assert f"| planted bugs that games found | {said} |" in proof.page()
-    assert f"| known to survive, because another rule stands in | {survive} |" in proof.page()
     assert list(proof.lines()) == [
         f"{said} planted bugs found, {rare} that only games made by hand bring out, "
         f"{survive} known to survive because another rule stands in"
