@@ -13,6 +13,7 @@ from typing import Any
 from attrs import define, field
 
 import reconnect
+from reconnect.core.table import State
 from reconnect.errors import LocalProtocolError
 from reconnect.testing.exhaustive import Explored
 from reconnect.testing.simulation.faults import CELLS
@@ -168,6 +169,7 @@ class Proof:
             )
         if self.bound is not None:
             yield f"so that fewer than 1 in {self.seeds // 3} do, at 95 % confidence"
+        yield from self._table()
         for one in self.violations:
             yield f"  seed {one['seed']}: {one['broken']} ({one['story']})"
         if self.empty_cells:
@@ -187,6 +189,17 @@ class Proof:
             yield (
                 f"{form['states']} states in {len(self.searched)} searches, "
                 f"{form['dead_ends']} dead ends"
+            )
+
+    def _table(self) -> Iterator[str]:
+        """How often each fault happened in each state."""
+        if not self.cells:
+            return
+        wide = max(map(len, self.faults))
+        yield f"{'':{wide}}" + "".join(f"{state:>13}" for state in State)
+        for fault in self.faults:
+            yield f"{fault:{wide}}" + "".join(
+                f"{self.cells[f'{fault} in {state}']:13}" for state in State
             )
 
 

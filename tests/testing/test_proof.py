@@ -33,6 +33,16 @@ def test_games_without_a_violation_bound_their_share(tmp_path):
     assert proof.good
 
 
+def test_how_often_each_fault_happened_is_shown(tmp_path):
+    """A line for each, a column for each state."""
+    proof = Proof(first=7)
+    proof.add_games(games(), tmp_path)
+    proof.cells["stall in paused"] = 12_345
+    heads, *rows = [line.split() for line in proof.lines() if line.startswith((" ", "stall"))]
+    assert heads == [str(state) for state in State]
+    assert rows == [["stall", "2", "12345", "2", "2", "2"]]
+
+
 def test_a_violation_is_kept_with_its_story(tmp_path):
     """Whoever mends it has the shortest way to see it."""
     proof, story = Proof(first=7), Story.of(Simulation.of(2).draw())

@@ -57,14 +57,6 @@ class Tally:
         self.violations += other.violations
 
     @property
-    def faults(self) -> dict[str, int]:
-        """How often each fault happened."""
-        counts: Counter[str] = Counter()
-        for (fault, _), count in self.cells.items():
-            counts[fault] += count
-        return dict(sorted(counts.items()))
-
-    @property
     def empty_cells(self) -> list[str]:
         """The faults that never happened in some state: of those, nothing is known."""
         return sorted(f"{fault} in {state}" for fault, state in CELLS - self.cells.keys())

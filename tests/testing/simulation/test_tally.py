@@ -40,7 +40,7 @@ def test_chunks_come_in_order_and_add_up():
     """Whoever stops knows how far they have come."""
     chunks = list(played(range(2 * CHUNK + 10), jobs=2))
     assert [chunk.seeds for chunk in chunks] == [CHUNK, CHUNK, 10]
-    assert sum(chunks[0].faults.values()) == sum(chunks[0].cells.values())
+    assert chunks[0].cells != chunks[1].cells
 
 
 def test_a_violation_is_told_in_its_shortest_form(monkeypatch):
