@@ -159,7 +159,7 @@ class Peer(Linked):
     # -- views (protocol: the client table) --------------------------------------------------------
 
     def _viewed(self, effects: list[PeerEffect], view: View | ShortView, now: float) -> None:
-        if view.version < self.version or self.control.dialled is not Dialled.OPEN:
+        if view.version < self.version or self._past(view):
             return
         if isinstance(view, View):
             if self._is_out(view):
@@ -177,6 +177,10 @@ class Peer(Linked):
         if self._match_links(effects, view, now) and not self.halted:
             self._halt(self.epoch + 1, Cause.PEER_RELOADED, now)
         self._obey(view, now)
+
+    def _past(self, view: View | ShortView) -> bool:
+        """Whether it is of a connection that is closed, or for who this client was before."""
+        return self.control.dialled is not Dialled.OPEN or view.gen < self.gen
 
     def _is_out(self, view: View | ShortView) -> bool:
         """Whether the game is over, at least for this player."""
@@ -278,7 +282,7 @@ class Peer(Linked):
                 self._gone(effects, now)
             case ErrorArrived():
                 self._hang_up(effects, now)
-            case ViewArrived(view) if self.control.dialled is Dialled.OPEN:
+            case ViewArrived(view) if not self._past(view):
                 self._heard_in_leaving(effects, view, now)
             case _:
                 pass

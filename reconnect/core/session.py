@@ -160,7 +160,7 @@ class Session(Standing):
             return
         if report.gen < member.gen:
             self.stale += 1
-            if conn != member.conn:  # on it, it is an older word of the client that has the seat
+            if conn != member.informed_conn:  # on it, who has the seat said that, and long ago
                 self._turn_away(turn, conn, report, Reason.SUPERSEDED)
             return
         if report.gen > member.gen:

@@ -16,6 +16,7 @@ own, so that changing one (the loss, say) leaves all others as they were.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 from attrs import field, frozen, validators
@@ -30,6 +31,7 @@ from reconnect.signaling.memory import (
 )
 
 ANYBODY = "*"
+NOTHING_HELD = (False, False)
 
 
 def _seconds() -> float:
@@ -92,6 +94,7 @@ class Network:
         self._unanswered: set[str] = set()
         self._clogged: dict[str, tuple[bool, bool]] = {}
         """Whether what goes up, and what goes down, is held."""
+        self._suspended: Counter[str] = Counter()
         self._cuts: set[tuple[str, str]] = set()
         """Senders and receivers."""
         self._flows: dict[frozenset[str], frozenset[str]] = {}
@@ -120,6 +123,24 @@ class Network:
         self.mend(player)
         self.mend_control(player)
 
+    def suspend(self, player: str) -> None:
+        """Let nothing through, and keep what is on the control link, until as many `wake`."""
+        self._suspended[player] += 1
+        for line in self._living(player):
+            self._clog(line)
+
+    def wake(self, player: str) -> None:
+        """Take back one `suspend`; what is cut or clogged besides stays so."""
+        self._suspended[player] -= 1
+        for line in self._living(player):
+            self._clog(line)
+
+    def switch(self, player: str) -> None:
+        """Let what is open be dead, as in another network; what is new works, unless it is cut."""
+        self._kill_flows(player)
+        for line in self._living(player):
+            line.silence()
+
     # -- peer links ------------------------------------------------------------------------------
 
     def peer_weather(self, weather: Weather, one: str = ANYBODY, other: str = ANYBODY) -> None:
@@ -136,16 +157,19 @@ class Network:
         """
         self._cuts |= {(one, other)} if one_way else {(one, other), (other, one)}
         if fresh:
-            self._dead |= {
-                flow
-                for flow, players in self._flows.items()
-                if one in players and (other == ANYBODY or other in players)
-            }
+            self._kill_flows(one, other)
 
     def mend(self, one: str = ANYBODY, other: str = ANYBODY) -> None:
         """Take back the cuts between two players, those that touch one, or all of them."""
         wanted = {one, other} - {ANYBODY}
         self._cuts = {cut for cut in self._cuts if not wanted <= set(cut)}
+
+    def _kill_flows(self, one: str, other: str = ANYBODY) -> None:
+        self._dead |= {
+            flow
+            for flow, players in self._flows.items()
+            if one in players and (other == ANYBODY or other in players)
+        }
 
     def break_channel(self, one: str, other: str) -> None:
         """Close the channel between two players on a good path: only a rebuild helps."""
@@ -179,6 +203,8 @@ class Network:
         return dice
 
     def _passes(self, sender: str, receiver: str) -> bool:
+        if self._suspended[sender] or self._suspended[receiver]:
+            return False
         return self._cuts.isdisjoint({(sender, receiver), (sender, ANYBODY), (ANYBODY, receiver)})
 
     # -- control links ---------------------------------------------------------------------------
@@ -224,11 +250,19 @@ class Network:
             self._refused.add(player)
             self.drop_control(player, tell_client=tell_client, tell_server=tell_server)
 
-    def clog_control(self, player: str, *, up: bool = True, down: bool = True) -> None:
-        """Let nothing arrive until `mend_control`; then everything does, in order."""
-        self._clogged[player] = (up, down)
+    def clog_control(
+        self, player: str, *, up: bool = True, down: bool = True, fresh: bool = True
+    ) -> None:
+        """Let nothing arrive until `mend_control`; then everything does, in order.
+
+        Without `fresh`, a connection that is made from now on is well.
+        """
+        held_up, held_down = self._clogged.get(player, NOTHING_HELD)
+        clogged = (up or held_up, down or held_down)
         for line in self._living(player):
-            self._clog(line)
+            self._hold(line, clogged)
+        if fresh:
+            self._clogged[player] = clogged
 
     def mend_control(self, player: str | None = None) -> None:
         """Take back `cut_control` and `clog_control` for one player, or for all."""
@@ -238,8 +272,7 @@ class Network:
             self._unanswered.discard(one)
             self._clogged.pop(one, None)
             for line in self._living(one):
-                line.up.release()
-                line.down.release()
+                self._clog(line)
 
     def dialled(self, line: Line) -> None:
         """A client dials; told by the control links."""
@@ -264,11 +297,14 @@ class Network:
         return [line for line in self._lines.get(player, ()) if not line.over]
 
     def _clog(self, line: Line) -> None:
-        up, down = self._clogged.get(line.conn.client, (False, False))
-        if up:
-            line.up.hold()
-        if down:
-            line.down.hold()
+        self._hold(line, self._clogged.get(line.conn.client, NOTHING_HELD))
+
+    def _hold(self, line: Line, clogged: tuple[bool, bool]) -> None:
+        for way, held in zip((line.up, line.down), clogged, strict=True):
+            if held or self._suspended[line.conn.client]:
+                way.hold()
+            else:
+                way.release()
 
     def _chance(self, *purpose: str) -> random.Random:
         if purpose not in self._chances:

@@ -71,10 +71,20 @@ def check_game(game: Any) -> None:
             raise TypeError(f"{kind} has {others}, and no {missing[0]}: it needs all, or none")
 
 
+def check_seconds(seconds: float, what: str) -> None:
+    """Time goes forward, and a test has an end."""
+    __tracebackhide__ = True
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{what} is {seconds!r}, and no number of seconds")
+    if not 0 <= seconds < inf:
+        raise ValueError(f"{what} is {seconds!r}; it takes 0 seconds or more, and has an end")
+
+
 def check_step(step: float) -> None:
     """Time has to pass between two turns."""
     __tracebackhide__ = True
-    if not 0 < step < inf:
+    check_seconds(step, "step")
+    if not step:
         raise ValueError(f"step is {step!r}; say how many seconds lie between two turns")
 
 

@@ -31,7 +31,7 @@ class Proof:
     """The seed of the first game; those that follow are all there are."""
     seeds: int = 0
     events: int = 0
-    """What sessions and clients handled; the laws held before and after each of them."""
+    """What sessions and clients handled; the laws held after each of them."""
     virtual_seconds: float = 0.0
     violations: list[dict[str, Any]] = field(factory=list)
     """Each with its seed, the law, and the file that tells it in the fewest steps."""
@@ -167,7 +167,7 @@ class Proof:
                 f"{self.seeds} games, {self.events} events, {form['virtual_hours']} hours of play, "
                 f"{sum(self.faults.values())} faults: {len(self.violations)} broke a law"
             )
-        if self.bound is not None:
+        if self.bound is not None and self.bound < 1:
             yield f"so that fewer than 1 in {self.seeds // 3} do, at 95 % confidence"
         yield from self._table()
         for one in self.violations:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Prover:
     def __init__(self, options: argparse.Namespace) -> None:
         self.jobs: int = options.jobs
         self.seeds: int = options.seeds
-        self.until = time.monotonic() + (options.minutes * 60 if options.minutes else inf)
+        self.until = time.monotonic() + (inf if options.minutes is None else options.minutes * 60)
         self.folder = Path(options.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.proof = Proof.kept(self.folder, first=options.first)
@@ -118,20 +119,33 @@ def _say(line: str) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="reconnect prove", description=__doc__)
     parser.add_argument("--seeds", type=_count, default=SEEDS, help="how many games in all")
-    parser.add_argument("--minutes", type=float, help="after which no new game is begun")
+    parser.add_argument("--minutes", type=_minutes, help="after which no new game is begun")
     parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--first", type=int, default=FIRST, metavar="SEED", help="of the games")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        metavar="PART",
+        help=f"some of {', '.join(PARTS)}",
+    )
     parser.add_argument("--folder", default="proof", help="where what is proven is kept")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     return parser.parse_args(arguments)
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no number of 1 or more")
-    return count
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (minutes := float(text)) < inf:
+            return minutes
+    raise argparse.ArgumentTypeError(f"{text} is no number of more than 0")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         prover = Prover(options)
-    except (LocalProtocolError, ValueError) as error:
+    except (LocalProtocolError, OSError, ValueError) as error:
         _say(f"reconnect prove: {error}")
         return 2
     status = 0

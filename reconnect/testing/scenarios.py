@@ -177,7 +177,7 @@ def link_one_way(table: Table) -> None:
 
 @_scenario(topologies=PEER_TO_PEER)
 def link_flap(table: Table) -> None:
-    """A path goes and comes five times, before it can be mended each time; then all play on."""
+    """A path is gone five times, each time nearly long enough to notice; then all play on."""
     for _ in range(5):
         table.cut(*_pair(table))
         table.run(table.policy.link_lost * 0.9)

@@ -33,6 +33,7 @@ from reconnect.testing.network import ANYBODY, Network, Weather
 from reconnect.testing.options import (
     check_game,
     check_players,
+    check_seconds,
     check_step,
     names_of,
     policy_of,
@@ -183,17 +184,20 @@ class Table:
 
     def stall(self, player: str, seconds: float) -> None:
         """The player's program hangs for so long; the system still accepts what arrives."""
+        __tracebackhide__ = True
+        check_seconds(seconds, "the time to stall")
         self.present(player).process.stall(seconds)
 
     def sleep(self, player: str, seconds: float) -> None:
         """The player's machine sleeps for so long: nothing runs, and nothing gets through."""
+        __tracebackhide__ = True
         self._check_player(player)
+        check_seconds(seconds, "the time to sleep")
         for program in self.programs:
             if program.player == player and program.alive:
                 program.process.stall(seconds)
-        self.network.cut(player)
-        self.network.clog_control(player)
-        self.runtime.call_at(self.runtime.now() + seconds, partial(self.network.plug, player))
+        self.network.suspend(player)
+        self.runtime.call_at(self.runtime.now() + seconds, partial(self.network.wake, player))
 
     # -- the network -------------------------------------------------------------------------------
 
@@ -232,9 +236,7 @@ class Table:
         Nobody is told; `client.network_changed()` is how a program tells.
         """
         self._check_player(player)
-        self.network.cut(player, fresh=True)
-        self.network.cut_control(player, half_open=True)
-        self.network.plug(player)
+        self.network.switch(player)
 
     # -- the server --------------------------------------------------------------------------------
 
@@ -273,6 +275,9 @@ class Table:
         self._server_is_gone(down)
 
     def _server_is_gone(self, down: float | None) -> None:
+        __tracebackhide__ = True
+        if down is not None:
+            check_seconds(down, "down")
         self.coordinator = None
         self.network.signaling.stop()
         self.network.signaling.runtime = self.runtime  # the system refuses dials by itself
@@ -289,6 +294,8 @@ class Table:
 
     def run(self, seconds: float) -> None:
         """Let that much time pass."""
+        __tracebackhide__ = True
+        check_seconds(seconds, "the time to run")
         self.runtime.run(seconds)
 
     def until(self, condition: Callable[[], object], *, within: float = PATIENCE) -> None:
@@ -315,8 +322,13 @@ class Table:
 
     @property
     def paused(self) -> bool:
-        """Whether nobody plays, and the game is not over."""
-        return self.state is not State.ENDED and not any(one.playing for one in self.programs)
+        """Whether everybody has stopped, and the game is not over."""
+        if self.ended or self.state is State.ENDED:
+            return False
+        return not any(
+            one.playing or (one.alive and not one.hangs and one.client.state is State.CONNECTED)
+            for one in self.programs
+        )
 
     @property
     def ended(self) -> bool:
@@ -392,7 +404,11 @@ class Table:
 
     def _turn(self, program: Program) -> None:
         ended = program.client.ended
-        program.game.turn()
+        try:
+            program.game.turn()
+        except Exception as error:
+            error.add_note(f"in a turn of {program.name}")
+            raise
         if not ended:
             self._loop(program, after=self.step)
 

@@ -126,6 +126,8 @@ class VirtualProcess:
         self.rate = rate
         self.offset = offset
         self.stalled_until = -math.inf
+        self._timers: dict[_ProcessTimer, None] = {}
+        self._overdue: list[_ProcessTimer] = []
 
     def now(self) -> float:
         return self._inside(self.outer.now())
@@ -134,7 +136,8 @@ class VirtualProcess:
         outside = (when - self.offset) / self.rate
         while self._inside(outside) < when:  # rounding must not wake anybody early
             outside += math.ulp(abs(when) + abs(self.offset)) / self.rate
-        timer = _ProcessTimer(self, callback)
+        timer = _ProcessTimer(self, callback, when)
+        self._timers[timer] = None
         timer.arm(outside)
         return timer.cancel
 
@@ -142,7 +145,7 @@ class VirtualProcess:
         """What is killed between the two has done its job and hears nothing of it."""
 
         def tell(result: T | Exception) -> None:
-            _ProcessTimer(self, lambda: done(result)).fire()
+            _ProcessTimer(self, lambda: done(result), self.now()).fire()
 
         def do() -> T:
             if not self.alive:
@@ -162,9 +165,18 @@ class VirtualProcess:
     def jump(self, seconds: float) -> None:
         """Its clock is set forward, as that of a machine which took the time from its wall clock.
 
-        What is due by then happens when it would have, or at the next timer that is set.
+        What is due by then happens when it would have, or as soon as anything happens: nobody
+        wakes an event loop that sleeps.
         """
         self.offset += seconds
+        self._overdue = [timer for timer in self._timers if timer.when <= self.now()]
+
+    def woke(self) -> None:
+        """Something of it happens, and so does what is overdue."""
+        overdue, self._overdue = self._overdue, []
+        for timer in overdue:
+            if timer in self._timers:
+                timer.arm(self.outer.now())
 
     def _inside(self, outside: float) -> float:
         return self.offset + self.rate * outside
@@ -174,19 +186,26 @@ class VirtualProcess:
 class _ProcessTimer:
     process: VirtualProcess
     callback: Callable[[], None]
+    when: float
+    """On the process's clock."""
     disarm: Cancel | None = None
 
     def arm(self, outside: float) -> None:
+        if self.disarm is not None:
+            self.disarm()
         self.disarm = self.process.outer.call_at(outside, self.fire)
 
     def cancel(self) -> None:
+        self.process._timers.pop(self, None)
         if self.disarm is not None:
             self.disarm()
 
     def fire(self) -> None:
-        if not self.process.alive:
+        process = self.process
+        if process.alive and process.outer.now() < process.stalled_until:
+            self.arm(process.stalled_until)
             return
-        if self.process.outer.now() < self.process.stalled_until:
-            self.arm(self.process.stalled_until)
-        else:
+        process._timers.pop(self, None)
+        if process.alive:
+            process.woke()
             self.callback()

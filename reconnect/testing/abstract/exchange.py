@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from attrs import define
 
+from reconnect.core.messages import Reason
 from reconnect.testing.abstract.bank import Id
 from reconnect.testing.abstract.folds import LawBroken, Told
 from reconnect.testing.abstract.scene import NOBODY, Label, Line, Scene, State
@@ -31,6 +32,9 @@ class Exchange(Scribe):
         client, stalled = scene.clients[at]
         after, orders = self.folds.to_client(client, told)
         scene.clients[at] = after, stalled
+        peer = self.folds.peer(after)
+        if peer.reason == Reason.SUPERSEDED and peer.player not in scene.several:
+            raise LawBroken("M10: a client is superseded by nobody")
         for order in orders:
             line = scene.line_of(at)
             if line is None:

@@ -81,9 +81,10 @@ class Folds(Bank):
         effects: list[fx.PeerEffect] = self._handled(peer, event)
         if over:
             _check_ended(peer, effects, leaving=leaving)
-        older = isinstance(event, ev.ViewArrived) and event.view.version < known[0]
-        if older and _known(peer) != known:
-            raise LawBroken("I4: an older view, and yet it changed a thing")
+        if isinstance(event, ev.ViewArrived) and _known(peer) != known:
+            version, gen, _ = known
+            if event.view.version < version or event.view.gen < gen:
+                raise LawBroken("I4: an older view, and yet it changed a thing")
         return self.put(peer, peer.player), tuple(self._client_orders(peer, effects))
 
     def _handled(self, fold: Session | AbstractPeer, event: Any) -> Any:

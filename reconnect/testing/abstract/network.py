@@ -54,6 +54,7 @@ class Network(Wires):
     def starts(self, scene: Scene, player: str) -> None:
         """A new program of this player."""
         scene.clients.append((self.folds.begun(player), False))
+        scene.several |= {player}
 
     def _second_passes(self, scene: Scene) -> None:
         folds = self.folds

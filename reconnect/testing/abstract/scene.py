@@ -112,6 +112,8 @@ class Scene:
     """The clients, by place, between whom there is a link that works."""
     dead: bool = False
     """No link can be mended any more."""
+    several: frozenset[str] = frozenset()
+    """Players who have had more than one program."""
 
     @classmethod
     def of(cls, state: State) -> Scene:

@@ -48,6 +48,7 @@ class Scribe:
             scene.copy,
             scene.works,
             scene.dead,
+            scene.several,
         )
 
     def _sort_clients(self, scene: Scene) -> None:

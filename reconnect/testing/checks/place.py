@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import attrs
 from attrs import define, field
 
+from reconnect.core.checks import ID_MAX
 from reconnect.core.record import Record, record_to_json
 from reconnect.core.table import State
 from reconnect.errors import Conflict, StoreInUse
@@ -221,6 +222,11 @@ class Place:
         self.store = make()
         if self.store not in self._opened:
             self._opened.append(self.store)
+
+    @property
+    def longest(self) -> str:
+        """A name that has as many characters as one may have."""
+        return "🎲" * (ID_MAX - len(self._long("")))
 
     def _long(self, name: str) -> str:
         long = f"{self._run}-{name}"

@@ -57,7 +57,7 @@ class Fault:
 def _reachable(table: FaultyTable) -> list[str]:
     """The players to whose programs something can happen."""
     programs = table.living()
-    if table.state is State.ENDED:  # which nothing may undo
+    if not programs and table.state is State.ENDED:  # which nothing may undo
         programs = [program for program in table.programs if program.alive]
     running = {program.player for program in programs}
     return [player for player in table.players if player in running]
@@ -107,11 +107,18 @@ FAULTS: dict[str, Fault] = {
     "control refused": Fault(FaultyTable.control_refused, {**PLAYER, "seconds": LONG}),
     "control half open": Fault(FaultyTable.control_half_open, {**PLAYER, "seconds": LONG}),
     "control clog": Fault(
-        FaultyTable.control_clog, {**PLAYER, "up": EITHER, "down": EITHER, "seconds": LONG}
+        FaultyTable.control_clog,
+        {**PLAYER, "up": _one_of(True), "down": EITHER, "seconds": LONG, "fresh": EITHER},
     ),
     "deaf": Fault(
         FaultyTable.control_clog,
-        {**PLAYER, "up": _one_of(False), "down": _one_of(True), "seconds": LONG},
+        {
+            **PLAYER,
+            "up": _one_of(False),
+            "down": _one_of(True),
+            "seconds": LONG,
+            "fresh": EITHER,
+        },
     ),
     "link cut": Fault(
         FaultyTable.link_cut, {**PAIR, "seconds": LONG, "fresh": EITHER}, fits=_peers

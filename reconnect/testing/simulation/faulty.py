@@ -193,9 +193,11 @@ class FaultyTable(Table):
         self.network.cut_control(player, half_open=True)
         self._mend_control(player, seconds)
 
-    def control_clog(self, player: str, *, up: bool, down: bool, seconds: float) -> None:
-        """What is sent waits, in one direction or both."""
-        self.network.clog_control(player, up=up, down=down)
+    def control_clog(
+        self, player: str, *, up: bool, down: bool, seconds: float, fresh: bool = True
+    ) -> None:
+        """What is sent waits, in one direction or both; without `fresh`, a new dial helps."""
+        self.network.clog_control(player, up=up, down=down, fresh=fresh)
         self._mend_control(player, seconds)
 
     def _mend_control(self, player: str, seconds: float) -> None:

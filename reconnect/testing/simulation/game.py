@@ -58,8 +58,9 @@ class StandsStill(AssertionError):
         stay = ", ".join(f"{name} stays at frame {frame}" for name, frame in frames.items())
         super().__init__(
             f"everybody may play, and for {STANDSTILL:g} s {stay}: a turn reads `notices()` and "
-            "`receive()`, steps while `client.playing`, waits for nobody but `client.players`, "
-            "and sets `client.frame` after each step; who is done calls `client.leave()`"
+            "`receive()`, steps while `client.playing`, waits for nobody but `client.players` "
+            "(but applies what it holds of others, too), and sets `client.frame` after each step; "
+            "who is done calls `client.leave()`"
         )
 
 
@@ -109,7 +110,7 @@ class Simulation:
     ) -> None:
         self.setting = setting
         self.telemetry = Outages()
-        self._own = game is not None
+        self._game = None if game is None else getattr(game, "__name__", type(game).__name__)
         self._check = check
         recording = _Recording()
         recorder = Recorders(recording, self.telemetry)
@@ -176,6 +177,7 @@ class Simulation:
             self.table.runtime.now(),
             self.table.session.reason,
             self.table.step,
+            self._game,
         )
 
     def _checked(self) -> Exception | None:
@@ -304,10 +306,9 @@ class Simulation:
             return False
         if any(step.do in ("game raises", "leave") for step in self.steps):
             return False
-        left = inf if session.ends_at is None else session.ends_at - self.table.server.now()
-        opens = session.state is State.CONNECTED
-        if opens and (policy.pause_budget < 10 or policy.pauses_max < 10):
+        if policy.pause_budget < 10 or policy.pauses_max < 10:
             return False
+        left = inf if session.ends_at is None else session.ends_at - self.table.server.now()
         enough = ENOUGH + policy.countdown + noticed
         return left >= enough and policy.outage_timeout >= enough
 
@@ -375,7 +376,7 @@ class Simulation:
 
     def _check_steps(self) -> None:
         """A game of one's own gets on too; where the server is the game, programs make no steps."""
-        if not self._own or self.setting.policy.topology is Topology.SERVER:
+        if self._game is None or self.setting.policy.topology is Topology.SERVER:
             return
         begun = self._frames()
 

@@ -145,7 +145,9 @@ class Laws(Watch):
                 law(holder is program, "I7: two programs speak as one generation")
                 if effect.report.phase in (Phase.HALTED, Phase.READY):
                     self.promised[program.name].add(effect.report.epoch)
-        if isinstance(event, ViewArrived) and event.view.version < before.version:
+        if isinstance(event, ViewArrived) and (
+            event.view.version < before.version or event.view.gen < before.gen
+        ):
             same = (peer.version, peer.gen, peer.control.ack, peer.view) == (
                 before.version,
                 before.gen,

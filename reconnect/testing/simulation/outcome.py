@@ -50,6 +50,8 @@ class Outcome:
     """Why the game ended; None if it was going on."""
     step: float = STEP
     """Seconds between two turns of a program."""
+    game: str | None = None
+    """The name of the game that was played; None is the built-in one."""
 
     def __repr__(self) -> str:
         topology = str(self.setting.policy.topology)

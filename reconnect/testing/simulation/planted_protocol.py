@@ -349,7 +349,7 @@ PROTOCOL_BUGS = (
         "An offer tells nothing of the session.",
         "A client waits in an epoch that belongs to the one before it.",
         (Swap(Session, "offer", _offers_the_real_state),),
-        survives="Who takes a seat has proven no link yet, so it is not ready, and refuses.",
+        survives="Who takes a seat reads a view of its own at once, and has proven no link before.",
     ),
     Bug(
         "refusal",
@@ -370,7 +370,6 @@ PROTOCOL_BUGS = (
         "A report that is older than the last one is ignored.",
         "A member takes back what it has said.",
         (Swap(Session, "_reported", _takes_any_number),),
-        rare=True,
     ),
     Bug(
         "probe",

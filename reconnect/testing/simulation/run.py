@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -38,8 +39,11 @@ def simulate(
     and the error is about that.
 
     Raises `TypeError` for what are no seeds, no players or no game, `ValueError` where there is
-    nothing to play.
+    nothing to play, `NotADirectoryError` where nothing can be kept.
     """
+    if not (check is None or callable(check)):
+        raise TypeError(f"check is {check!r}; give a function, which is called with the table")
+    folder = None if keep is None else _folder(keep)
     outcomes = []
     for seed in _seeds(seeds):
         setting = _wanted(drawn_setting(seed), players, topology, own=game is not None)
@@ -47,8 +51,8 @@ def simulate(
         outcomes.append(outcome)
         if outcome.violation is not None:
             where = ""
-            if keep is not None:
-                outcome, where = _kept(outcome, game, check, Path(keep))
+            if folder is not None:
+                outcome, where = _kept(outcome, game, check, folder)
             raise AssertionError(f"seed {seed}: {outcome.violation}{where}\n{outcome.explanation}")
     if not outcomes:
         raise ValueError("there are no seeds, and so nothing was played")
@@ -98,12 +102,22 @@ def _wanted(
     return evolve(setting, doomed=drawn_doom(setting.seed, setting.players, setting.policy))
 
 
+def _folder(keep: Path | str) -> Path:
+    folder = Path(keep)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"keep is {str(keep)!r}, which is a file: stories go into a folder"
+        )
+    return folder
+
+
 def _kept(
     outcome: Outcome, game: Callable[[str], Any] | None, check: Check | None, folder: Path
 ) -> tuple[Outcome, str]:
     """What comes of the story when it is told again, and where it is."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"seed-{outcome.setting.seed}.jsonl"
+    about = "" if outcome.game is None else re.sub(r"\W+", "", outcome.game) + "-"
+    path = folder / f"{about}seed-{outcome.setting.seed}.jsonl"
     story = shortened(Story.of(outcome), game=game, check=check)
     told = story.told(game=game, check=check)
     where = f"\nthe story is in {path}"

@@ -92,7 +92,7 @@ def drawn_policy(random: Random) -> Policy:
     lease = random.choice([1.0, 1.5])
     some: dict[str, Any] = {
         "topology": random.choice(["mesh", "mesh", "star", "relayed", "server"]),
-        "outage_timeout": random.choice([1.2 * lease + 0.3, 3.0, 6.0, 9.0]),
+        "outage_timeout": random.choice([1.2 * lease + 0.3, 3.0, 6.0, 9.0, 20.0]),
         "lease": lease,
         "start_timeout": random.choice([6.0, 15.0, None]),
         "on_deadline": random.choice(["end", "go_on"]),

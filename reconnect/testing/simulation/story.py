@@ -40,17 +40,28 @@ class Story:
     """What was broken when it was written down."""
     step: float = STEP
     """Seconds between two turns of a program."""
+    game: str | None = None
+    """The name of the game it happened to; None is the built-in one."""
 
     @classmethod
     def of(cls, outcome: Outcome) -> Story:
         """What happened in a game."""
         steps = tuple(outcome.steps)
-        return cls(outcome.setting, steps, outcome.calm_at, outcome.violation, outcome.step)
+        return cls(
+            outcome.setting, steps, outcome.calm_at, outcome.violation, outcome.step, outcome.game
+        )
 
     def told(
-        self, *, game: Callable[[str], Any] | None = None, check: Check | None = None
+        self, game: Callable[[str], Any] | None = None, *, check: Check | None = None
     ) -> Outcome:
-        """What comes of it now, with this game in the programs, and this check at the end."""
+        """What comes of it now, with this game in the programs, and this check at the end.
+
+        Raises `TypeError` where it happened to a game of your own, and none is given.
+        """
+        if game is None and self.game is not None:
+            raise TypeError(
+                f"this happened to {self.game}, and would prove nothing of another game: give it"
+            )
         simulation = Simulation(self.setting, game=game, check=check, step=self.step)
         return simulation.replay(self.steps, calm_at=self.calm_at)
 
@@ -63,6 +74,8 @@ class Story:
         }
         if self.step != STEP:
             head["step"] = self.step
+        if self.game is not None:
+            head["game"] = self.game
         lines = [json.dumps(line) for line in (head, *(step.to_json() for step in self.steps))]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -83,7 +96,8 @@ class Story:
         if head["story"] != FORMAT:
             raise ValueError(f"it is of format {head['story']}, and this release reads {FORMAT}")
         calm_at, step = float(head["calm_at"]), float(head.get("step", STEP))
-        return cls(Setting.from_json(head["setting"]), (), calm_at, head["broken"], step)
+        setting, game = Setting.from_json(head["setting"]), head.get("game")
+        return cls(setting, (), calm_at, head["broken"], step, game)
 
 
 def shortened(

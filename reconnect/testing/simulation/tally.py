@@ -40,12 +40,10 @@ class Tally:
 
     seeds: int = 0
     events: int = 0
-    """What sessions and clients handled; the laws held before and after each of them."""
+    """What sessions and clients handled; the laws held after each of them."""
     virtual_seconds: float = 0.0
     cells: Counter[tuple[str, State]] = field(factory=Counter)
     """How often each fault happened in each state."""
-    reasons: Counter[str] = field(factory=Counter)
-    """How the games ended."""
     violations: list[Violation] = field(factory=list)
 
     def add(self, other: Tally) -> None:
@@ -53,7 +51,6 @@ class Tally:
         self.events += other.events
         self.virtual_seconds += other.virtual_seconds
         self.cells += other.cells
-        self.reasons += other.reasons
         self.violations += other.violations
 
     @property
@@ -71,7 +68,6 @@ def tallied(seeds: Sequence[int]) -> Tally:
         tally.events += outcome.events
         tally.virtual_seconds += outcome.seconds
         tally.cells += outcome.cells
-        tally.reasons[str(outcome.reason or "none: it went on")] += 1
         if outcome.violation is not None:
             story = shortened(Story.of(outcome))
             tally.violations.append(Violation(seed, outcome.violation, story))
