@@ -3,7 +3,7 @@
 The blocks of one page run from top to bottom in one namespace and one event loop. What a reader
 need not see, such as a player to talk to, stands in an HTML comment that begins with
 `<!-- python`, in the page itself, and runs in its place. For such comments there are `serving`, and
-`PAGE`, the page's own text.
+`PAGE`, the page's own text. `__file__` is a file in an empty folder, where the page runs.
 """
 
 import ast
@@ -80,7 +80,12 @@ async def run(code: str, *, name: str, namespace: dict[str, Any]) -> None:
 async def run_page(path: Path) -> int:
     """Run the Python of a page; how many pieces there were. Tracebacks show the page's lines."""
     text = path.read_text("utf-8")
-    namespace: dict[str, Any] = {"__name__": path.stem, "PAGE": text, "serving": serving}
+    namespace: dict[str, Any] = {
+        "__name__": path.stem,
+        "__file__": str(Path.cwd() / "test_page.py"),
+        "PAGE": text,
+        "serving": serving,
+    }
     linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
     code = [block for block in blocks(text) if block.language == "python"]
     async with asyncio.timeout(SECONDS_PER_PAGE):

@@ -108,6 +108,21 @@ def test_an_ended_client_has_no_start_instant(leaves):
     assert drama.peer.start_at == inf
 
 
+@pytest.mark.parametrize("short", [False, True])
+def test_a_view_for_who_it_was_before_is_ignored(short):
+    """A lower generation than its own: with its ack, and whatever else it says."""
+    drama = PeerDrama().play()
+    drama.views("connected", 1, gen=3)
+    seen, ack = drama.version, drama.peer.control.ack
+    drama.wait(0.1)
+    if short:
+        drama.hear(ViewArrived(ShortView(seen, 2, ack + 1, 0.0)))
+    else:
+        drama.views("ended", 1, gen=2, reason="superseded")
+    assert (drama.peer.gen, drama.peer.control.ack) == (3, ack)
+    assert drama.at == (PLAYING, 1)
+
+
 def test_the_links_of_an_ended_client_linger():
     """The others are to hear of the end, and not of a link that is down; then it is let go."""
     drama = PeerDrama().play()

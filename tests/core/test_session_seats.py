@@ -157,6 +157,17 @@ def test_nobody_is_pushed_out_by_an_older_word_of_its_own():
     assert drama.everything() == before
 
 
+def test_nor_when_its_connection_has_been_silent():
+    """The connection that was last the seated client's is its own, attached or not."""
+    drama = Drama().play()
+    drama.enters("ann")
+    drama.wait(drama.policy.silence_timeout + 0.001, "ben")
+    assert drama.session.members["ann"].conn is None
+    assert drama.says("ann", gen=1) == []
+    drama.says("ann")
+    assert drama.view("ann").reason is None
+
+
 def test_a_detached_older_client_learns_of_it_when_it_comes_back():
     """Without a connection nobody is told anything; its next report is answered `superseded`."""
     drama = Drama().play()

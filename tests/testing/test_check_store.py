@@ -46,6 +46,10 @@ def rounds_instants(form):
         form["deadline"] = round(form["deadline"], 3)
 
 
+def forgets_why_it_ended(form):
+    form["reason"] = form["ended_at"] = None
+
+
 def forgets_tokens(form):
     for seat in form["seats"]:
         seat["token_digest"] = None
@@ -260,10 +264,10 @@ class KnowsNoCase(DiskStore):
 
 class ShortNames(DiskStore):
     def load(self, session):
-        return super().load(session[:64])
+        return super().load(session[:127])
 
     def save(self, record, *, expected):
-        super().save(attrs.evolve(record, session=record.session[:64]), expected=expected)
+        super().save(attrs.evolve(record, session=record.session[:127]), expected=expected)
 
 
 class Racing(DiskStore):
@@ -452,6 +456,7 @@ BROKEN = {
     changing(drops_data): place.LOADED,
     changing(rounds_instants): place.LOADED,
     changing(forgets_tokens): place.LOADED,
+    changing(forgets_why_it_ended): place.LOADED,
     changing(whole_numbers_become_true): place.LOADED,
     OnlyLists: place.LOADED,
     KnowsNoCase: place.LOADED,

@@ -441,3 +441,73 @@ def test_unplug():
     world.runtime.run(1.0)
     assert again.is_open
     assert bob.frames == [b"here"]
+
+
+def test_suspend():
+    """What is on the control link waits until the last `wake`; what is cut besides stays so."""
+    world = World()
+    ears = world.dial()
+    alice, bob = joined(world.network)
+    world.network.suspend("alice")
+    world.network.suspend("alice")
+    world.talk(Conn("alice", 1), 0.1)
+    alice.link.send(b"lost")
+    world.network.wake("alice")
+    world.runtime.run(1.0)
+    assert (ears.messages, world.server.messages, bob.frames) == ([], [], [])
+    world.network.cut("alice", "bob")
+    world.network.wake("alice")
+    alice.link.send(b"cut")
+    world.runtime.run(1.0)
+    assert ears.messages
+    assert world.server.messages
+    assert bob.frames == []
+    world.network.mend()
+    alice.link.send(b"here")
+    world.runtime.run(1.0)
+    assert bob.frames == [b"here"]
+
+
+def test_switch():
+    """What was open is dead for good, and nobody is told; what is new works."""
+    world = World()
+    ears = world.dial()
+    alice, bob = joined(world.network)
+    alice.link.send(b"before")
+    world.runtime.run(1.0)
+    world.network.switch("alice")
+    alice.link.send(b"lost")
+    world.talk(Conn("alice", 1), 0.1)
+    world.runtime.run(10.0)
+    assert (ears.messages, world.server.messages, bob.frames) == ([], [], [b"before"])
+    assert ears.is_open
+    again = world.dial()
+    world.runtime.run(1.0)
+    assert again.is_open
+
+
+def test_a_connection_may_be_stuck_alone():
+    """Without `fresh`, a clog is about those that are there; whoever dials again is well."""
+    world = World()
+    world.dial()
+    world.runtime.run(0.0)
+    world.network.clog_control("alice", fresh=False)
+    world.talk(Conn("alice", 1), 0.1)
+    again = world.dial()
+    world.runtime.run(1.0)
+    assert again.is_open
+    assert world.server.messages == []
+    world.network.mend_control("alice")
+    world.runtime.run(1.0)
+    assert world.server.messages
+
+
+def test_two_clogs_are_as_much_as_both():
+    """The second takes nothing of the first back."""
+    world = World()
+    ears = world.dial()
+    world.network.clog_control("alice", down=False)
+    world.network.clog_control("alice", up=False)
+    world.talk(Conn("alice", 1), 0.1)
+    world.runtime.run(1.0)
+    assert (ears.messages, world.server.messages) == ([], [])

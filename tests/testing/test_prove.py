@@ -80,7 +80,21 @@ def test_its_processes_end_with_it(tmp_path):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("wrong", [["--seeds", "0"], ["--jobs", "-1"], ["--only", "nothing"]])
+def test_what_is_no_folder_is_refused(tmp_path, capsys):
+    """Before anything is proven."""
+    path = tmp_path / "file"
+    path.touch()
+    assert main(["--folder", str(path)]) == 2
+    assert "File exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(["--seeds", "0"], ["--seeds", "x"], ["--jobs", "-1"], ["--only", "nothing"]),
+        *(["--minutes", minutes] for minutes in ("0", "-1", "nan", "inf", "x")),
+    ],
+)
 def test_what_makes_no_sense_is_refused(wrong, capsys):
     """With a sentence."""
     with pytest.raises(SystemExit) as refused:

@@ -182,6 +182,72 @@ def test_who_sleeps_does_nothing_and_wakes_by_itself():
     assert unharmed(table)
 
 
+@pytest.mark.parametrize("trouble", ["sleep", "switch_network"])
+def test_what_was_cut_stays_so(trouble):
+    """A machine that wakes, or is in another network, does not mend what the test has cut."""
+    table = playing()
+    table.cut("ann", "ben")
+    if trouble == "sleep":
+        table.sleep("ann", 1.0)
+    else:
+        table.switch_network("ann")
+    table.run(5.0)
+    assert table.paused
+    table.mend()
+    assert unharmed(table)
+
+
+def test_who_has_a_notice_to_read_is_not_paused():
+    """Everybody plays on when all have begun, between two turns, too."""
+    for seed in range(5):
+        table = Table(Counter, seed=seed)
+        table.until_playing()
+        with pytest.raises(AssertionError, match="not within 3 s"):
+            table.until(lambda table=table: table.paused, within=3)
+
+
+def test_who_has_given_up_is_not_paused():
+    """Without a server, nobody is told anything by it any more."""
+    table = playing()
+    table.kill_server()
+    table.run(200.0)
+    assert table.ended
+    assert not table.paused
+    assert table.state is State.CONNECTED
+
+
+@pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), "3", True])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda table, seconds: table.run(seconds),
+        lambda table, seconds: table.sleep("ann", seconds),
+        lambda table, seconds: table.stall("ann", seconds),
+        lambda table, seconds: table.kill_server(down=seconds),
+    ],
+)
+def test_what_is_no_duration_is_refused(call, wrong):
+    """Before anything happens."""
+    table = playing()
+    with pytest.raises((TypeError, ValueError), match=f"is {wrong!r}"):
+        call(table, wrong)
+
+
+def test_what_a_game_raises_says_whose_it_was():
+    """In a note."""
+
+    class Clumsy(Counter):
+        def turn(self):
+            super().turn()
+            if self.me == "ben" and self.client.playing:
+                raise ZeroDivisionError
+
+    table = Table(Clumsy)
+    with pytest.raises(ZeroDivisionError) as raised:
+        table.run(5.0)
+    assert raised.value.__notes__ == ["in a turn of ben.1"]
+
+
 def test_a_stalled_program_goes_on_where_it_was():
     """Long stalls pause, nothing is lost."""
     table = playing()

@@ -195,6 +195,26 @@ class TestProcess:
         runtime.run(100.0)
         assert early == [False] * 500
 
+    def test_a_clock_that_is_set_forward_wakes_nobody(self):
+        """What is due by then happens when it would have, or as soon as anything happens."""
+        runtime = VirtualRuntime()
+        process = runtime.process()
+        seen = []
+
+        def at(when):
+            return process.call_at(when, lambda: seen.append((when, runtime.now())))
+
+        for when in (2.0, 5.0, 6.0, 5000.0):
+            cancel = at(when)
+            if when == 6.0:
+                cancel()
+        runtime.run(1.0)
+        process.jump(3600.0)
+        runtime.run(0.5)
+        assert seen == []
+        runtime.run(1.0)
+        assert seen == [(2.0, 2.0), (5.0, 2.0)]
+
     def test_kill(self):
         """Nothing of a killed process happens any more: neither timers nor work."""
         runtime = VirtualRuntime()

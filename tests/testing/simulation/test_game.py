@@ -151,7 +151,9 @@ def test_a_game_that_gets_on_slowly_gets_on():
 
 def test_who_is_done_leaves():
     """A game that has ended has no steps to make."""
-    assert {one.reason for one in simulate(GivesUp, seeds=4, players=2)} <= {"player_left"}
+    reasons = {one.reason for one in simulate(GivesUp, seeds=8, players=2)}
+    assert reasons <= {"player_left", "never_started"}
+    assert "player_left" in reasons
 
 
 def test_where_the_server_is_the_game_programs_make_no_steps():

@@ -81,12 +81,33 @@ def test_a_game_that_goes_wrong_is_kept_as_a_short_story(tmp_path):
         simulate(Fragile, seeds=range(20), topology="mesh", players=2, keep=tmp_path / "stories")
     (path,) = (tmp_path / "stories").iterdir()
     assert f"the story is in {path}" in str(raised.value)
-    assert str(raised.value).startswith(f"{path.stem.replace('-', ' ')}: ")
+    seed = path.stem.removeprefix("Fragile-seed-")
+    assert str(raised.value).startswith(f"seed {seed}: ")
     story = Story.read(path)
     assert "nobody there" in story.broken
     assert len(story.steps) <= 2
     assert "nobody there" in story.told(game=Fragile).violation
     assert story.told(game=Counter).violation is None
+    with pytest.raises(TypeError, match="this happened to Fragile, and would prove nothing"):
+        story.told()
+
+
+def test_the_stories_of_two_games_are_two_files(tmp_path):
+    """Neither takes the place of the other."""
+    for game in (Fragile, lambda player: Fragile(player)):
+        with pytest.raises(AssertionError, match="nobody there"):
+            simulate(game, seeds=range(20), topology="mesh", players=2, keep=tmp_path)
+    assert sorted(path.name[:7] for path in tmp_path.iterdir()) == ["Fragile", "lambda-"]
+
+
+def test_what_cannot_be_kept_or_checked_is_said_before_anything_is_played(tmp_path):
+    """And not in the place of what went wrong."""
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(NotADirectoryError, match="which is a file: stories go into a folder"):
+        simulate(seeds=1, keep=path)
+    with pytest.raises(TypeError, match="check is 5; give a function"):
+        simulate(seeds=1, check=5)
 
 
 def test_what_a_check_raises_is_a_violation():
@@ -180,7 +201,7 @@ def test_the_time_between_two_turns_can_be_given(tmp_path):
         simulate(Counter, seeds=[0], step=0.05, check=check, keep=tmp_path)
     assert len(steps) > 2
     assert set(steps) == {0.05}
-    assert Story.read(tmp_path / "seed-0.jsonl").step == 0.05
+    assert Story.read(tmp_path / "Counter-seed-0.jsonl").step == 0.05
 
 
 def test_what_many_games_came_to_is_a_line():
