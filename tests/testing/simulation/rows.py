@@ -26,6 +26,7 @@ CLIENT_ROWS = frozenset(
     f"5 {row}"
     for row in (
         "stale view",
+        "view for an older generation",
         "view: ended",
         "view: not in players",
         "short answer",
@@ -64,6 +65,7 @@ SESSION_ROWS = frozenset(
         "3a takes a seat, the promise stands",
         "3a takes a seat from a connection",
         "3a older generation",
+        "3a older generation, its own word",
         "3a older seq",
         "3a no member",
         "3a accepted",
@@ -197,6 +199,9 @@ def _direct(peer: Peer) -> list[tuple[str, PeerLink]]:
 def _view_rows(before: ClientBefore, peer: Peer, view: View | ShortView) -> Iterator[str]:
     if view.version < before.version:
         yield "stale view"
+        return
+    if view.gen < before.gen:
+        yield "view for an older generation"
         return
     if isinstance(view, ShortView):
         yield "short answer"
@@ -339,7 +344,8 @@ def _report_rows(
         yield "3a offer"
         return
     if report.gen < member.gen:
-        yield "3a older generation"
+        own = conn == member.conn
+        yield f"3a older generation{', its own word' * own}"
         return
     seated = report.gen > member.gen
     if seated:

@@ -280,6 +280,20 @@ def messages_come_again(stage: Stage) -> None:
     assert table.state is State.CONNECTED
 
 
+def first_words_come_again(stage: Stage) -> None:
+    """Who was offered two generations keeps the newer one, and what it said before is nothing."""
+    table = stage()
+    table.start("ann")
+    table.until(lambda: peer_of(table, "ann").control.seq == 1, within=PATIENCE)
+    say(table, "ann", Report(0, 1, 0, Phase.HALTED, 0), up=True)
+    enter(table, *table.players[1:])
+    until(table, State.CONNECTED)
+    say(table, "ann", Report(1, 99, 0, Phase.HALTED, 0), up=True)
+    table.run(0.3)
+    assert peer_of(table, "ann").gen == 2
+    assert table.state is State.CONNECTED
+
+
 def the_server_is_busy(stage: Stage) -> None:
     """It refuses a client for now, which comes back later."""
     table = played(stage())
@@ -405,6 +419,7 @@ SCENES: tuple[Scene, ...] = (
     an_attach_arrives_after_its_program_is_gone,
     a_token_is_void,
     messages_come_again,
+    first_words_come_again,
     the_server_is_busy,
     only_the_client_sees_its_connection_break,
     one_is_out_of_the_servers_reach,
