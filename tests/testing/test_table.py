@@ -227,7 +227,7 @@ def test_who_has_given_up_is_not_paused():
     ],
 )
 def test_what_is_no_duration_is_refused(call, wrong):
-    """Before anything happens."""
+    """It says what it was given."""
     table = playing()
     with pytest.raises((TypeError, ValueError), match=f"is {wrong!r}"):
         call(table, wrong)
