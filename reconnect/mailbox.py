@@ -1,7 +1,9 @@
 """Mailbox: one session's events, one after the other, and nothing told before it is durable.
 
 While a save is under way the events that follow wait for their turn. A save that fails is a crash
-of this one session: what it was about to say is never said, and its record is loaded again.
+of this one session: what it was about to say is never said, and its record is loaded again. It is
+then saved once more, under the next version, before anybody is heard: a save that was given up may
+still be on its way, and must not arrive when the session has long gone on without it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from functools import partial
 from math import inf
 from typing import Any, TypeAlias
 
-from attrs import define
+from attrs import define, evolve
 
 from reconnect.core.effects import Close, Save, Send, SessionEffect, Tell
 from reconnect.core.events import (
@@ -287,8 +289,10 @@ class Mailbox:
             if isinstance(result, Exception):
                 self._crashed(result)
             else:
+                begun = self._task
                 then(result)
-                self._stage = Stage.FREE
+                if self._task == begun:  # and nothing more has to be done at the store
+                    self._stage = Stage.FREE
             self._drain()
 
     def _crashed(self, error: Exception) -> None:
@@ -323,14 +327,16 @@ class Mailbox:
         if record is None:
             self._give_up()
             return
-        means, known = self._means, self.record
+        fence = Save(evolve(record, version=record.version + 1), expected=record.version)
+        self._save(fence, partial(self._recovered, self.record))
+
+    def _recovered(self, known: Record) -> None:
+        means, record = self._means, self.record
         now = means.runtime.now()
         self.session = session = Session.loaded(record, now=now, wall=means.wall())
-        self.record = record
         means.began(session, now)
         if (record.state, record.epoch) != (known.state, known.epoch):
             # a save that was thought to have failed is durable after all
-            means.counters.outages += record.outages - known.outages
             means.perform(self.id, [Tell(_news(session, now))], 0.0)
 
     def _give_up(self) -> None:

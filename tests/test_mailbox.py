@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import attrs
 import pytest
 
 from reconnect.core.messages import Reason
@@ -230,7 +231,7 @@ def test_a_save_that_fails_was_never_said(blocking, fault):
     assert ben.heard == []
     assert handle.notices() == []
     assert handle.state is State.CONNECTED
-    assert house.record(handle) == before
+    assert house.record(handle) == attrs.evolve(before, version=before.version + 1)
     assert house.coordinator.stats()["crashes"] == 1
 
 
@@ -339,24 +340,51 @@ def test_a_save_that_hangs_is_a_crash():
     assert handle.state is State.CONNECTED
 
 
-def test_a_save_that_is_done_after_all_is_found_by_the_next_one():
-    """The late result itself is ignored; the record that it left makes the next save conflict."""
+def test_a_save_that_was_given_up_and_comes_late_changes_nothing():
+    """The session was saved again since; nobody who starts there finds an outage of long ago."""
     house = slow()
     handle, (ann, ben) = house.game()
-    handle.notices()
     house.runtime.hangs = True
     ann.report("halted", 2)
     house.runtime.hangs = False
     house.run(house.policy.save_timeout + 0.5)
+    before = house.record(handle)
     house.keep(1.0, ben)
     house.runtime.release()
     house.settle()
-    assert handle.state is State.CONNECTED
+    assert house.record(handle) == before
+    assert handle.state is before.state is State.CONNECTED
     ann.report()
     house.run(1.0)
+    assert handle.state is house.record(handle).state is State.PAUSED
+    assert house.coordinator.stats()["crashes"] == 1
+
+
+@both
+def test_a_save_that_comes_late_and_in_time_is_followed(blocking, monkeypatch):
+    """It is done after the load, and before the session is saved again: the store has decided."""
+    house = House(store=FaultyStore(blocking=blocking))
+    handle, (ann, ben) = house.game()
+    load = house.store.load
+
+    def late(session):
+        found = load(session)
+        monkeypatch.undo()
+        paused = attrs.evolve(
+            found, version=found.version + 1, state=State.PAUSED, epoch=2, outages=1
+        )
+        house.store.save(paused, expected=found.version)
+        return found
+
+    monkeypatch.setattr(house.store, "load", late)
+    version = house.record(handle).version
+    house.store.faults = [FAILED]
+    ann.report("halted", 2)
+    house.run(1.0)
+    assert house.record(handle).version == version + 2
     assert handle.state is State.PAUSED
-    assert handle.epoch == 2
-    assert handle.notices()[-1] == Paused("late", frozenset({"ann", "ben"}), 1)
+    assert handle.notices()[-1] == Paused("", frozenset({"ann", "ben"}), 1)
+    assert house.coordinator.stats()["outages"] == 1
     ann.report()
     ben.report("halted", 2)
     assert handle.state is State.RECONNECTING
@@ -468,7 +496,7 @@ def test_an_order_that_was_saved_is_not_done_again(monkeypatch):
     monkeypatch.undo()
     house.run(0.2)
     assert house.coordinator.stats()["crashes"] == 1
-    assert house.record(handle) == record
+    assert house.record(handle) == attrs.evolve(record, version=record.version + 1)
 
 
 def test_an_order_that_comes_too_late_does_nothing():

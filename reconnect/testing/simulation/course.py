@@ -121,8 +121,11 @@ class Course:
 
     def saved(self, record: Record) -> None:
         """The store has it."""
+        told = self._stored.get(record.version - 1)
         if id(record) in self._ordered:
-            self._stored[record.version] = self._ordered[id(record)][1]
+            told = self._ordered[id(record)][1]
+        if told is not None:  # otherwise it is the first
+            self._stored[record.version] = told
             self._latest = record.version, self.table.runtime.now()
 
     def loaded(self, session: Session, now: float) -> None:
