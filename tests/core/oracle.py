@@ -32,6 +32,7 @@ class Seat:
     offered: int = 0
     fence: float = -inf
     conn: int | None = None
+    own: int | None = None  # the last connection of this generation, attached or not
     seq: int = 0
     heard: float = -inf
     alone_since: float = -inf
@@ -124,14 +125,15 @@ class Oracle:
             seat.offered += 1
             return "offer"
         if report.gen < seat.gen:
-            return "ignored" if conn == seat.conn else "superseded"
+            return "ignored" if conn == seat.own else "superseded"
         if report.gen > seat.gen:
             self.take(seat, player, report.gen, now)
         if report.seq <= seat.seq:
             return "ignored"
         if player not in self.players:
             return "dropped"
-        seat.conn, seat.seq, seat.heard = conn, report.seq, now
+        seat.conn = seat.own = conn
+        seat.seq, seat.heard = report.seq, now
         if report.links is not None:
             seat.up = frozenset(peer for peer, link in report.links.items() if link.up)
         self.heed(seat, player, report, now)
@@ -144,7 +146,8 @@ class Oracle:
             seat.fence = max(seat.fence, seat.heard + self.policy.lease_bound)
         self.rows["seat: promised" if stands else "seat: fenced" if seat.gen else "seat"] += 1
         seat.forget()
-        seat.gen, seat.seq, seat.conn, seat.alone_since = gen, 0, None, now
+        seat.gen, seat.seq, seat.alone_since = gen, 0, now
+        seat.conn = seat.own = None
         seat.promised, seat.up = stands, frozenset()
 
     def heed(self, seat: Seat, player: str, report: Report, now: float) -> None:
